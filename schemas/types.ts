@@ -1,0 +1,167 @@
+/**
+ * The records of our topics as TypeScript sees them: the same names as in the .avsc files, so that what is written, what a consumer
+ * reads and what the JSON lines show is one thing. Times are microseconds since 1970-01-01 UTC; boxes are fractions of the picture, 0..1.
+ */
+
+export type CaptureTimeSource = 'UNKNOWN' | 'RTCP_SR' | 'CONTAINER' | 'ARRIVAL';
+export type LoadState = 'UNKNOWN' | 'NORMAL' | 'REDUCED' | 'SHEDDING';
+/** FILTERED_MOTION and DROPPED stand only on a closing record: the last frames of an epoch had no later frame to carry their counts. */
+export type Decision = 'UNKNOWN' | 'ANALYSED' | 'FILTERED_MOTION' | 'DROPPED' | 'EXPIRED' | 'FAILED';
+export type Precision = 'UNKNOWN' | 'FP32' | 'FP16' | 'INT8';
+export type ModelRole = 'UNKNOWN' | 'PRIMARY' | 'SHADOW' | 'SECONDARY';
+export type DropReason = 'ring_full' | 'bus_unavailable' | 'oversize' | 'deadline' | 'stale_epoch' | 'paused';
+
+export interface ProducerRecord {
+  readonly service: string;
+  readonly instance_id: string;
+  readonly version: string;
+}
+
+export interface HeaderRecord {
+  /** UUIDv5 of camera, epoch, frame and model digest: the key to drop repeats by. */
+  readonly message_id: string;
+  readonly camera_id: string;
+  readonly epoch: number;
+  readonly frame_seq: number;
+  readonly capture_time: number;
+  readonly capture_time_source: CaptureTimeSource;
+  readonly capture_time_error_ms: number | null;
+  readonly ingest_time: number;
+  readonly publish_time: number;
+  readonly pts_us: number | null;
+  readonly producer: ProducerRecord;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface BoundingBoxRecord {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface MotionRecord {
+  /** Share of the picture that changed, 0..1. */
+  readonly score: number;
+  readonly regions: readonly BoundingBoxRecord[];
+}
+
+export interface ModelRecord {
+  readonly name: string;
+  readonly version: string;
+  /** sha256 of the model file, hex. */
+  readonly digest: string;
+  /** For example `onnxruntime-cpu`. */
+  readonly runtime: string;
+  readonly precision: Precision;
+  readonly input_width_px: number;
+  readonly input_height_px: number;
+  readonly role: ModelRole;
+}
+
+export interface DetectedObjectRecord {
+  readonly class_id: number;
+  readonly class_name: string;
+  readonly confidence: number;
+  readonly bbox: BoundingBoxRecord;
+}
+
+/**
+ * Frames of this camera and epoch since its previous record, this one included. Exact:
+ * `frames_received = frames_analysed + frames_filtered + frames_dropped_ingest + frames_dropped_deadline + frames_failed`
+ * and `frames_received` is the difference of the two `frame_seq` (for the first record of an epoch: its `frame_seq`).
+ */
+export interface AccountingRecord {
+  readonly frames_received: number;
+  readonly frames_analysed: number;
+  readonly frames_filtered: number;
+  readonly frames_dropped_ingest: number;
+  readonly frames_dropped_deadline: number;
+  readonly frames_failed: number;
+  /** frames_dropped_ingest by reason. */
+  readonly drops_by_reason: Readonly<Partial<Record<DropReason, number>>>;
+  /** Pictures that the decoder reported as damaged in this span. They never became frames, so they are not part of the sum. */
+  readonly decode_errors: number;
+  readonly target_fps: number;
+  readonly effective_fps: number;
+  readonly load_state: LoadState;
+}
+
+export interface TimingRecord {
+  /** From the frame's arrival at ingest to the start of its inference. */
+  readonly queue: number;
+  readonly preprocess: number;
+  readonly inference: number;
+  readonly postprocess: number;
+  /** From capture_time to the moment that the result was made. */
+  readonly capture_to_result: number;
+}
+
+export interface DetectionFrame {
+  readonly header: HeaderRecord;
+  readonly frame_width_px: number;
+  readonly frame_height_px: number;
+  readonly decision: Decision;
+  /** Error code where decision is FAILED. */
+  readonly failure_code: string | null;
+  readonly model: ModelRecord;
+  readonly objects: readonly DetectedObjectRecord[];
+  readonly motion: MotionRecord | null;
+  readonly accounting: AccountingRecord;
+  /** Null where the model was not run. */
+  readonly timing_ms: TimingRecord | null;
+}
+
+export type CameraState = 'UNKNOWN' | 'CONNECTING' | 'ONLINE' | 'DEGRADED' | 'OFFLINE' | 'ENDED' | 'REJECTED';
+export type ReasonCode =
+  | 'UNKNOWN'
+  | 'NONE'
+  | 'DNS'
+  | 'REFUSED'
+  | 'UNREACHABLE'
+  | 'TIMEOUT'
+  | 'AUTH'
+  | 'NOT_FOUND'
+  | 'NOT_ALLOWED'
+  | 'TLS'
+  | 'PROTOCOL'
+  | 'CODEC_UNSUPPORTED'
+  | 'NO_VIDEO'
+  | 'NO_KEYFRAME'
+  | 'STALLED'
+  | 'FROZEN'
+  | 'DARK'
+  | 'CORRUPT'
+  | 'END_OF_STREAM'
+  | 'STOPPED'
+  | 'OVERLOAD'
+  | 'POLICY';
+
+export interface CameraStatus {
+  readonly message_id: string;
+  readonly camera_id: string;
+  /** Epoch of the connection that this speaks of; 0 before the first. */
+  readonly epoch: number;
+  /** Last frame received in that epoch; 0 before the first. When state is OFFLINE or ENDED the epoch is closed and this is its size. */
+  readonly frame_seq: number;
+  readonly time: number;
+  readonly state: CameraState;
+  readonly previous_state: CameraState;
+  readonly state_since: number;
+  readonly reason_code: ReasonCode;
+  /** In words, what happened and what to do; never holds a credential. */
+  readonly reason_text: string;
+  readonly codec: string | null;
+  readonly width_px: number | null;
+  readonly height_px: number | null;
+  readonly declared_fps: number | null;
+  readonly measured_fps: number | null;
+  readonly clock_source: CaptureTimeSource;
+  readonly reconnect_count: number;
+  readonly next_retry_at: number | null;
+  readonly backoff_ms: number | null;
+  readonly last_frame_time: number | null;
+  readonly time_to_first_result_ms: number | null;
+  readonly producer: ProducerRecord;
+  readonly tags: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,50 @@
+import type { AccountingRecord, CaptureTimeSource, MotionRecord } from '../../../schemas/index.ts';
+
+/**
+ * Pixels at inference size, aspect kept, no padding: three planes of `widthPx * heightPx` bytes one after another in the order
+ * green, blue, red (ffmpeg's `gbrp`), 0..255. `data` owns its whole ArrayBuffer, which is transferred to a worker and comes back:
+ * whoever hands an image on does not touch `data` again.
+ */
+export interface PlanarImage {
+  readonly format: 'gbrp';
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** When the light hit the camera, and how we know. Times are microseconds since 1970-01-01 UTC. */
+export interface FrameTimes {
+  readonly captureTimeUs: number;
+  readonly captureTimeSource: CaptureTimeSource;
+  /** Half-width of the interval that the capture time is believed to lie in; null where nothing is known. */
+  readonly captureTimeErrorMs: number | null;
+  readonly ingestTimeUs: number;
+  /** Presentation time of the stream, from its own zero; null where the stream has none. */
+  readonly ptsUs: number | null;
+}
+
+/** What became of a frame at ingest. `analyse`: its picture goes on to inference. The other two are only seen on a closing frame. */
+export type FrameFate = 'analyse' | 'filtered' | 'dropped';
+
+/**
+ * A frame as ingest hands it on. `frameSeq` counts the frames received in one epoch from 1 without gaps; the frames between this one and
+ * the previous one of the epoch are told by `accounting`. A frame whose fate is not `analyse` has no image: it closes an epoch whose last
+ * frames had no later frame to carry their counts.
+ */
+export interface SampledFrame {
+  readonly cameraId: string;
+  /** One per connection to the camera, increasing, never reused. */
+  readonly epoch: number;
+  readonly frameSeq: number;
+  readonly fate: FrameFate;
+  readonly times: FrameTimes;
+  /** Size of the picture as the camera sent it, after rotation. Boxes are fractions of it. */
+  readonly sourceWidthPx: number;
+  readonly sourceHeightPx: number;
+  readonly image: PlanarImage | null;
+  readonly motion: MotionRecord | null;
+  readonly accounting: AccountingRecord;
+  /** Monotonic milliseconds after which nobody wants the result; null for files, which wait instead. */
+  readonly deadlineMs: number | null;
+  readonly tags: Readonly<Record<string, string>>;
+}
