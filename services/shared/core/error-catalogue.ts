@@ -13,6 +13,11 @@ export const errorCatalogue = {
     summary: 'A setting is missing, unknown or has a wrong value.',
     action: 'Correct the setting that the message names in the file, flag or environment variable it came from.',
   },
+  SIGHTLINE_BUS_CLOSED: {
+    exitCode: 70,
+    summary: 'A message was offered to the bus after it was closed.',
+    action: 'Report it with the log lines before it: a service went on after its shutdown.',
+  },
   SIGHTLINE_INTERNAL: {
     exitCode: 70,
     summary: 'Something failed that Sightline does not foresee.',
