@@ -83,6 +83,76 @@ export const errorCatalogue = {
     summary: 'The camera URL is not one that Sightline can use.',
     action: 'Write it as rtsp://user:password@host:port/path, with # / ? @ and % in the password percent-encoded.',
   },
+  SIGHTLINE_FRAME_SIZE_INVALID: {
+    exitCode: 70,
+    summary: 'A frame reached inference with a size or an amount of bytes that the model cannot take.',
+    action: 'Report it; ingest has to scale to the size that inference asks for.',
+  },
+  SIGHTLINE_INFERENCE_OVERLOADED: {
+    exitCode: 70,
+    summary: 'More frames were handed to inference than its queue holds.',
+    action: 'Give inference more workers, lower --fps, or take a smaller model.',
+  },
+  SIGHTLINE_INFERENCE_RUN_FAILED: {
+    exitCode: 70,
+    summary: 'The model failed on a frame.',
+    action: 'Run `sightline models verify` on the model; report it if that passes.',
+  },
+  SIGHTLINE_INFERENCE_STALLED: {
+    exitCode: 70,
+    summary: 'A run of the model did not come back within its time limit.',
+    action: 'Look for a machine without free CPU or memory; restart the process. Raise the limit for a very slow model.',
+  },
+  SIGHTLINE_INFERENCE_STOPPED: {
+    exitCode: 70,
+    summary: 'A frame was handed to inference while it was stopping.',
+    action: 'Nothing, where the process was being stopped; else look at the log lines before it.',
+  },
+  SIGHTLINE_INFERENCE_WORKER_LOST: {
+    exitCode: 70,
+    summary: 'An inference worker ended unexpectedly.',
+    action: 'Look at the log lines before it; the memory limit is the usual reason.',
+  },
+  SIGHTLINE_MODEL_CORRUPT: {
+    exitCode: 3,
+    summary: 'The model file cannot be read as an ONNX model.',
+    action: 'Fetch the file again and compare its sha256 with the one of its manifest.',
+  },
+  SIGHTLINE_MODEL_DIGEST_MISMATCH: {
+    exitCode: 3,
+    summary: 'The model file is not the one that its manifest names.',
+    action: 'Fetch the file again, or correct sha256 in the manifest if the file is meant to have changed.',
+  },
+  SIGHTLINE_MODEL_DRY_RUN_FAILED: {
+    exitCode: 3,
+    summary: 'The model loads but a first run of it failed or took too long.',
+    action: 'Run `sightline models verify` on it on a quiet machine; take another model if it fails there too.',
+  },
+  SIGHTLINE_MODEL_MANIFEST_INVALID: {
+    exitCode: 3,
+    summary: 'A model manifest has a field that is missing, unknown or wrong.',
+    action: 'Correct the field that the message names; models/manifest.schema.json describes them all.',
+  },
+  SIGHTLINE_MODEL_NOT_FOUND: {
+    exitCode: 4,
+    summary: 'The model, its manifest or its file is not there.',
+    action: 'Run `sightline models list` to see what is found and where it was looked for.',
+  },
+  SIGHTLINE_MODEL_SHAPE_MISMATCH: {
+    exitCode: 3,
+    summary: 'The inputs or outputs of the model are not those that its manifest describes.',
+    action: 'Correct input, outputs, family or labels in the manifest.',
+  },
+  SIGHTLINE_MODEL_TOO_LARGE: {
+    exitCode: 3,
+    summary: 'The model file is larger than the limit.',
+    action: 'Take a smaller model, or raise the limit in the settings of inference.',
+  },
+  SIGHTLINE_MODEL_UNSAFE: {
+    exitCode: 3,
+    summary: 'The model refers to data outside its file or to operators outside the ONNX standard.',
+    action: 'Save the model as one file with standard operators only.',
+  },
   SIGHTLINE_INTERNAL: {
     exitCode: 70,
     summary: 'Something failed that Sightline does not foresee.',

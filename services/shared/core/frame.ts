@@ -1,4 +1,4 @@
-import type { AccountingRecord, CaptureTimeSource, MotionRecord } from '../../../schemas/index.ts';
+import type { AccountingRecord, BoundingBoxRecord, CaptureTimeSource, MotionRecord } from '../../../schemas/index.ts';
 
 /**
  * Pixels at inference size, aspect kept, no padding: three planes of `widthPx * heightPx` bytes one after another in the order
@@ -42,6 +42,8 @@ export interface SampledFrame {
   readonly sourceWidthPx: number;
   readonly sourceHeightPx: number;
   readonly image: PlanarImage | null;
+  /** The part of the picture that `image` shows, as fractions of it; absent where it shows all. */
+  readonly crop?: BoundingBoxRecord;
   readonly motion: MotionRecord | null;
   readonly accounting: AccountingRecord;
   /** Monotonic milliseconds after which nobody wants the result; null for files, which wait instead. */
