@@ -13,6 +13,21 @@ export const errorCatalogue = {
     summary: 'A setting is missing, unknown or has a wrong value.',
     action: 'Correct the setting that the message names in the file, flag or environment variable it came from.',
   },
+  SIGHTLINE_YAML_INVALID: {
+    exitCode: 2,
+    summary: 'A YAML file cannot be read: wrong syntax, a repeated key, too many aliases, or too large.',
+    action: 'Correct the line that the message names.',
+  },
+  SIGHTLINE_PORT_UNAVAILABLE: {
+    exitCode: 4,
+    summary: 'The HTTP port for health and metrics cannot be opened.',
+    action: 'Choose a free port with --http-port, or 0 to have one chosen.',
+  },
+  SIGHTLINE_SHUTDOWN_INCOMPLETE: {
+    exitCode: 70,
+    summary: 'Work under way did not end within the time allowed for stopping.',
+    action: 'Look at the log for what was being waited for; records of the last seconds may be missing.',
+  },
   SIGHTLINE_BUS_CLOSED: {
     exitCode: 70,
     summary: 'A message was offered to the bus after it was closed.',
@@ -152,6 +167,41 @@ export const errorCatalogue = {
     exitCode: 3,
     summary: 'The model refers to data outside its file or to operators outside the ONNX standard.',
     action: 'Save the model as one file with standard operators only.',
+  },
+  SIGHTLINE_RESULTS_DESTINATION_INVALID: {
+    exitCode: 2,
+    summary: 'The destination of the results could not be understood.',
+    action: 'Give a file that ends in .avro or .jsonl, a directory (with a / at its end), or - for standard output.',
+  },
+  SIGHTLINE_RESULTS_DISK_FULL: {
+    exitCode: 4,
+    summary: 'Results could not be written because the disk or the quota is full.',
+    action: 'Make room, or choose another place with --results, and start again. What was written before is whole and readable.',
+  },
+  SIGHTLINE_RESULTS_FOREIGN_FILE: {
+    exitCode: 2,
+    summary: 'The results file exists already and is not one of ours.',
+    action: 'Choose another name with --results, or move the file away.',
+  },
+  SIGHTLINE_RESULTS_NOT_WRITABLE: {
+    exitCode: 4,
+    summary: 'A results file cannot be created there.',
+    action: 'Check that the directory exists and that this user may write to it, or choose another place with --results.',
+  },
+  SIGHTLINE_RESULTS_RECORD_INVALID: {
+    exitCode: 70,
+    summary: 'A record has a value that its schema does not hold.',
+    action: 'Report it with the field that the message names.',
+  },
+  SIGHTLINE_RESULTS_UNREADABLE: {
+    exitCode: 3,
+    summary: 'A results file cannot be read.',
+    action: 'Check the path, and that the file was written by Sightline.',
+  },
+  SIGHTLINE_RESULTS_WRITE_FAILED: {
+    exitCode: 4,
+    summary: 'Results could not be written any more.',
+    action: 'Check that the disk is healthy and the file still in its place; what was written before is whole and readable.',
   },
   SIGHTLINE_INTERNAL: {
     exitCode: 70,
