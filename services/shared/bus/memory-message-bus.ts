@@ -70,7 +70,12 @@ class MemoryMessageBus implements MessageBus {
     return this.#closing;
   }
 
-  #subscribe(topic: Topic<unknown>, options: SubscribeOptions, handler: Handler, perKey: number): Promise<Subscription> {
+  #subscribe(
+    topic: Topic<unknown>,
+    options: SubscribeOptions,
+    handler: Handler,
+    perKey: number,
+  ): Promise<Subscription> {
     let groups = this.#groups.get(topic.name);
     if (groups === undefined) this.#groups.set(topic.name, (groups = new Map<string, GroupQueue>()));
     let group = groups.get(options.group);

@@ -41,7 +41,8 @@ export const errorCatalogue = {
   SIGHTLINE_CAMERA_AUTH: {
     exitCode: 3,
     summary: 'The camera refused the user name or password.',
-    action: 'Check user and password at the camera, and that the account may view the stream; give them in the URL or by SIGHTLINE_CAMERA_PASSWORD.',
+    action:
+      'Check user and password at the camera, and that the account may view the stream; give them in the URL or by SIGHTLINE_CAMERA_PASSWORD.',
   },
   SIGHTLINE_CAMERA_CODEC_UNSUPPORTED: {
     exitCode: 3,
@@ -71,7 +72,8 @@ export const errorCatalogue = {
   SIGHTLINE_CAMERA_PROTOCOL: {
     exitCode: 3,
     summary: 'The camera answered something that does not follow RTSP, RTP or HTTP.',
-    action: 'Check that the port is the RTSP port of the camera; try the other transport (tcp or udp); update its firmware.',
+    action:
+      'Check that the port is the RTSP port of the camera; try the other transport (tcp or udp); update its firmware.',
   },
   SIGHTLINE_CAMERA_REFUSED: {
     exitCode: 3,
@@ -86,7 +88,8 @@ export const errorCatalogue = {
   SIGHTLINE_CAMERA_TLS: {
     exitCode: 3,
     summary: 'The encrypted connection to the camera could not be made.',
-    action: 'Check that the port speaks TLS and the certificate is valid for the host; tlsInsecure accepts a certificate of its own making.',
+    action:
+      'Check that the port speaks TLS and the certificate is valid for the host; tlsInsecure accepts a certificate of its own making.',
   },
   SIGHTLINE_CAMERA_UNREACHABLE: {
     exitCode: 3,
@@ -116,7 +119,8 @@ export const errorCatalogue = {
   SIGHTLINE_INFERENCE_STALLED: {
     exitCode: 70,
     summary: 'A run of the model did not come back within its time limit.',
-    action: 'Look for a machine without free CPU or memory; restart the process. Raise the limit for a very slow model.',
+    action:
+      'Look for a machine without free CPU or memory; restart the process. Raise the limit for a very slow model.',
   },
   SIGHTLINE_INFERENCE_STOPPED: {
     exitCode: 70,
@@ -176,7 +180,8 @@ export const errorCatalogue = {
   SIGHTLINE_RESULTS_DISK_FULL: {
     exitCode: 4,
     summary: 'Results could not be written because the disk or the quota is full.',
-    action: 'Make room, or choose another place with --results, and start again. What was written before is whole and readable.',
+    action:
+      'Make room, or choose another place with --results, and start again. What was written before is whole and readable.',
   },
   SIGHTLINE_RESULTS_FOREIGN_FILE: {
     exitCode: 2,
@@ -186,7 +191,8 @@ export const errorCatalogue = {
   SIGHTLINE_RESULTS_NOT_WRITABLE: {
     exitCode: 4,
     summary: 'A results file cannot be created there.',
-    action: 'Check that the directory exists and that this user may write to it, or choose another place with --results.',
+    action:
+      'Check that the directory exists and that this user may write to it, or choose another place with --results.',
   },
   SIGHTLINE_RESULTS_RECORD_INVALID: {
     exitCode: 70,
@@ -201,7 +207,8 @@ export const errorCatalogue = {
   SIGHTLINE_RESULTS_WRITE_FAILED: {
     exitCode: 4,
     summary: 'Results could not be written any more.',
-    action: 'Check that the disk is healthy and the file still in its place; what was written before is whole and readable.',
+    action:
+      'Check that the disk is healthy and the file still in its place; what was written before is whole and readable.',
   },
   SIGHTLINE_INTERNAL: {
     exitCode: 70,
