@@ -5,6 +5,8 @@ import { AppError } from '#shared/core/errors';
 /** The scene that the demo shows where no real clip can be had: two people walk along a street while cars pass, drawn by this file. */
 export const demoScene = { widthPx: 640, heightPx: 360, fps: 10, frames: 240 } as const;
 
+const carLengthPx = 190;
+
 type Colour = readonly [red: number, green: number, blue: number];
 
 /** Writes the scene to `path` as a video. Throws SIGHTLINE_DEMO_UNAVAILABLE where ffmpeg cannot encode it. */
@@ -43,8 +45,8 @@ export function drawDemoFrame(index: number): Uint8Array {
   const canvas = new Canvas(demoScene.widthPx, demoScene.heightPx);
   drawStreet(canvas);
   const progress = index / demoScene.frames;
-  drawCar(canvas, -160 + progress * 960, 238, [158, 36, 34]);
-  drawCar(canvas, 760 - ((progress * 1.6) % 1) * 960, 262, [40, 74, 128]);
+  drawCar(canvas, -220 + progress * 1080, 246, 1, [168, 34, 32]);
+  drawCar(canvas, 700 - ((progress * 1.6) % 1) * 960, 280, -1, [44, 84, 150]);
   drawWalker(canvas, 60 + progress * 430, 322, 150, index * 0.55, [52, 84, 140]);
   drawWalker(canvas, 560 - progress * 380, 338, 168, index * 0.5 + 1.5, [126, 58, 48]);
   return canvas.pixels;
@@ -85,6 +87,27 @@ class Canvas {
     });
   }
 
+  /** A shape with level top and bottom: corners bottom left, top left, top right, bottom right, in any order of left and right. */
+  quad(
+    bottomOne: number,
+    topOne: number,
+    topTwo: number,
+    bottomTwo: number,
+    bottomY: number,
+    topY: number,
+    colour: Colour,
+  ): void {
+    const box = [
+      Math.min(bottomOne, topOne, topTwo, bottomTwo),
+      Math.max(bottomOne, topOne, topTwo, bottomTwo),
+    ] as const;
+    this.fill(box[0], topY, box[1], bottomY, colour, (x, y) => {
+      const rise = (bottomY - y) / (bottomY - topY);
+      const [one, two] = [bottomOne + (topOne - bottomOne) * rise, bottomTwo + (topTwo - bottomTwo) * rise];
+      return x >= Math.min(one, two) && x <= Math.max(one, two);
+    });
+  }
+
   /** A thick line with round ends. */
   limb(fromX: number, fromY: number, toX: number, toY: number, radius: number, colour: Colour): void {
     const [alongX, alongY] = [toX - fromX, toY - fromY];
@@ -117,14 +140,26 @@ function drawStreet(canvas: Canvas): void {
   canvas.fill(0, 288, widthPx, 292, [108, 106, 104]);
 }
 
-function drawCar(canvas: Canvas, x: number, groundY: number, body: Colour): void {
-  canvas.limb(x + 12, groundY - 18, x + 128, groundY - 18, 13, body);
-  canvas.limb(x + 44, groundY - 36, x + 92, groundY - 36, 13, body);
-  canvas.fill(x + 42, groundY - 44, x + 66, groundY - 30, [178, 200, 212]);
-  canvas.fill(x + 71, groundY - 44, x + 97, groundY - 30, [178, 200, 212]);
-  for (const wheelX of [x + 30, x + 108]) {
-    canvas.ellipse(wheelX, groundY - 5, 13, 13, [24, 24, 26]);
-    canvas.ellipse(wheelX, groundY - 5, 6, 6, [150, 150, 152]);
+/** A car seen from the side, `direction` 1 driving to the right; `x` is its left end, the wheels stand on `groundY`. */
+function drawCar(canvas: Canvas, x: number, groundY: number, direction: 1 | -1, body: Colour): void {
+  const at = (along: number): number => (direction === 1 ? x + along : x + carLengthPx - along);
+  const dark: Colour = [22, 22, 24];
+  const glass: Colour = [58, 72, 84];
+  const shade: Colour = [body[0] * 0.72, body[1] * 0.72, body[2] * 0.72];
+  canvas.ellipse(x + carLengthPx / 2, groundY + 2, 100, 6, [58, 60, 62]);
+  canvas.quad(at(40), at(64), at(124), at(152), groundY - 40, groundY - 68, body);
+  canvas.quad(at(50), at(69), at(92), at(92), groundY - 42, groundY - 63, glass);
+  canvas.quad(at(98), at(98), at(120), at(141), groundY - 42, groundY - 63, glass);
+  canvas.limb(at(16), groundY - 30, at(178), groundY - 28, 13, body);
+  canvas.fill(x + 6, groundY - 24, x + 184, groundY - 13, shade);
+  canvas.limb(at(6), groundY - 17, at(184), groundY - 17, 3, dark);
+  canvas.ellipse(at(184), groundY - 30, 5, 4, [250, 240, 196]);
+  canvas.ellipse(at(6), groundY - 31, 4, 5, [216, 40, 30]);
+  canvas.fill(at(95), groundY - 40, at(95) + 1, groundY - 14, shade);
+  for (const wheel of [at(42), at(150)]) {
+    canvas.ellipse(wheel, groundY - 14, 20, 20, dark);
+    canvas.ellipse(wheel, groundY - 14, 10, 10, [168, 168, 172]);
+    canvas.ellipse(wheel, groundY - 14, 3, 3, dark);
   }
 }
 
