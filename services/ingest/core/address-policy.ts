@@ -28,11 +28,11 @@ const kinds: readonly (readonly [AddressKind, readonly string[]])[] = [
   ['loopback', ['127.0.0.0/8', '::1/128']],
   ['private', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7']],
 ];
-const kindRanges = kinds.map(([kind, cidrs]) => [kind, cidrs.map(requireRange)] as const);
-
 /** Ways in which IPv6 carries an IPv4 address: mapped, compatible, NAT64, 6to4. Judged by the IPv4 address within. */
 const mappedPrefix = 0xffffn << 32n;
 const nat64Prefix = 0x64ff9bn << 96n;
+
+const kindRanges = kinds.map(([kind, cidrs]) => [kind, cidrs.map(requireRange)] as const);
 
 /** Judges one resolved IP address (text as dns gives it, zone allowed). */
 export function judgeAddress(ip: string, policy: AddressPolicy = {}): AddressVerdict {

@@ -22,7 +22,11 @@ const failures = {
 export type CameraErrorCode = keyof typeof failures;
 
 /** The error of a camera connection. `message` must hold no secret: it is made of our words and numbers, never of the camera's. */
-export function cameraError(code: CameraErrorCode, message: string, options: { readonly cause?: unknown; readonly action?: string } = {}): AppError {
+export function cameraError(
+  code: CameraErrorCode,
+  message: string,
+  options: { readonly cause?: unknown; readonly action?: string } = {},
+): AppError {
   return new AppError(code, message, { ...options, retryable: failures[code].retryable });
 }
 

@@ -76,7 +76,14 @@ export function parseCameraUrl(text: string, rules: CameraUrlRules = {}): Camera
   const username = decodePart(url.username);
   const password = rules.password ?? decodePart(url.password);
   const credentials = username === '' && password === '' ? null : new CameraCredentials(username, password);
-  return { scheme, host, port, path, credentials, display: redactUrl(`${scheme}://${hostForUrl(host)}:${port}${path}`) };
+  return {
+    scheme,
+    host,
+    port,
+    path,
+    credentials,
+    display: redactUrl(`${scheme}://${hostForUrl(host)}:${port}${path}`),
+  };
 }
 
 /** The request URL of the wire, without credentials. The default port is left out: some cameras compare the text. */

@@ -137,7 +137,11 @@ export class RtpCaptureClock implements CaptureClock {
     const rtp = this.#base + (ptsUs * this.#rateHz) / 1_000_000;
     if (this.#report !== null) {
       const errorMs = Math.abs(this.#offsetMs ?? 0) + this.#reportDriftMs;
-      return { captureTimeUs: Math.round(this.#wallAt(this.#report, rtp)), source: 'RTCP_SR', errorMs: atLeast(errorMs) };
+      return {
+        captureTimeUs: Math.round(this.#wallAt(this.#report, rtp)),
+        source: 'RTCP_SR',
+        errorMs: atLeast(errorMs),
+      };
     }
     let lowestUs = Infinity;
     let highestUs = -Infinity;

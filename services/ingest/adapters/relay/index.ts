@@ -9,7 +9,11 @@ export type * from './relay-types.ts';
  * Connects to a network camera and serves its video once on a loopback address: whoever decodes it never sees the camera or its password.
  * Throws an AppError with a SIGHTLINE_CAMERA_ code that says what the camera refused.
  */
-export function openCameraRelay(camera: CameraAddress, options: RelayOptions, context: RelayContext): Promise<CameraRelay> {
+export function openCameraRelay(
+  camera: CameraAddress,
+  options: RelayOptions,
+  context: RelayContext,
+): Promise<CameraRelay> {
   switch (camera.scheme) {
     case 'rtsp':
     case 'rtsps':
