@@ -1,0 +1,52 @@
+import { parentPort } from 'node:worker_threads';
+import { AppError, toErrorRecord } from '#shared/core/errors';
+import { openDetectorSession, type DetectorSession } from './detector-session.ts';
+import type { FromWorker, ToWorker } from './worker-messages.ts';
+
+/** The thread that owns one session: a model's run blocks it, and nothing else waits on it. */
+if (parentPort === null) throw new Error('this file is started as a worker thread');
+const port = parentPort;
+let session: DetectorSession | undefined;
+/** One message after another: a stop that arrives during a run is taken up when the run has ended. */
+let work: Promise<void> = Promise.resolve();
+
+port.on('message', (message: ToWorker) => {
+  work = work.then(() => handle(message));
+});
+
+function say(message: FromWorker, transfer: readonly ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}
+
+async function handle(message: ToWorker): Promise<void> {
+  switch (message.kind) {
+    case 'load':
+      try {
+        session = await openDetectorSession(message.bytes, message.manifest, message.rules);
+        say({ kind: 'loaded' });
+      } catch (error) {
+        say({ kind: 'load-failed', error: toErrorRecord(error) });
+      }
+      return;
+    case 'detect':
+      await detect(message.image);
+      return;
+    case 'stop':
+      await session?.close();
+      port.close();
+  }
+}
+
+async function detect(image: Extract<ToWorker, { kind: 'detect' }>['image']): Promise<void> {
+  const { data } = image;
+  try {
+    if (session === undefined) throw new AppError('SIGHTLINE_INFERENCE_STOPPED', 'the worker has no model');
+    say({ kind: 'detected', result: await session.detect(image), data }, [data.buffer]);
+  } catch (error) {
+    const known =
+      error instanceof AppError
+        ? error
+        : new AppError('SIGHTLINE_INFERENCE_RUN_FAILED', error instanceof Error ? error.message : String(error), { cause: error });
+    say({ kind: 'detect-failed', error: toErrorRecord(known), data }, [data.buffer]);
+  }
+}

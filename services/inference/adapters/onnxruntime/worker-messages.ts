@@ -1,0 +1,18 @@
+import type { ErrorRecord } from '#shared/core/errors';
+import type { PlanarImage } from '#shared/core/frame';
+import type { ModelManifest, ScoreRules } from '../../core/model.ts';
+import type { ImageDetections } from '../../core/ports.ts';
+
+/** What the engine says to a worker. Buffers are transferred, not copied. */
+export type ToWorker =
+  | { readonly kind: 'load'; readonly bytes: Uint8Array<ArrayBuffer>; readonly manifest: ModelManifest; readonly rules: ScoreRules }
+  | { readonly kind: 'detect'; readonly image: PlanarImage }
+  /** The worker finishes what it is at, releases its session and ends by itself: ending it from outside in a run aborts the process. */
+  | { readonly kind: 'stop' };
+
+export type FromWorker =
+  | { readonly kind: 'loaded' }
+  | { readonly kind: 'load-failed'; readonly error: ErrorRecord }
+  /** `data` is the image's buffer on its way back. */
+  | { readonly kind: 'detected'; readonly result: ImageDetections; readonly data: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'detect-failed'; readonly error: ErrorRecord; readonly data: Uint8Array<ArrayBuffer> };

@@ -1,0 +1,126 @@
+import { AppError } from '#shared/core/errors';
+
+export interface OnnxSummary {
+  readonly irVersion: number;
+  /** Version of the standard operators that the model was written for. */
+  readonly opset: number;
+  readonly nodeCount: number;
+}
+
+interface Totals {
+  irVersion: number;
+  opset: number;
+  nodeCount: number;
+}
+
+/** Messages of onnx.proto that can hold a tensor or an operator: field number to the message it leads to. */
+const descents: Readonly<Record<string, Readonly<Record<number, string>>>> = {
+  Model: { 7: 'Graph', 8: 'OperatorSet', 20: 'Training', 25: 'Function' },
+  Training: { 1: 'Graph', 2: 'Graph' },
+  Function: { 7: 'Node', 9: 'OperatorSet', 11: 'Attribute' },
+  Graph: { 1: 'Node', 5: 'Tensor', 15: 'SparseTensor' },
+  SparseTensor: { 1: 'Tensor', 2: 'Tensor' },
+  Node: { 5: 'Attribute' },
+  Attribute: { 5: 'Tensor', 6: 'Graph', 10: 'Tensor', 11: 'Graph', 22: 'SparseTensor', 23: 'SparseTensor' },
+};
+
+const maxDepth = 64;
+
+/**
+ * Walks the protobuf of an ONNX file without loading it. onnxruntime reads tensors that are kept outside the file from the working
+ * directory even when the model comes from a buffer, so that a verified file would still run unverified weights: such models are refused
+ * (SIGHTLINE_MODEL_UNSAFE), and so are operators of other domains than ONNX and the runtime's own. What is not protobuf, or has no
+ * graph, is SIGHTLINE_MODEL_CORRUPT.
+ */
+export function inspectOnnx(bytes: Uint8Array): OnnxSummary {
+  const totals: Totals = { irVersion: 0, opset: 0, nodeCount: 0 };
+  walk(bytes, 'Model', 0, totals);
+  if (totals.irVersion === 0 || totals.nodeCount === 0) throw corrupt('it holds no ONNX graph');
+  return totals;
+}
+
+function walk(bytes: Uint8Array, message: string, depth: number, totals: Totals): void {
+  if (depth > maxDepth) throw corrupt('its graphs are nested too deeply');
+  if (message === 'Node') totals.nodeCount++;
+  const reader = createReader(bytes);
+  let domain = '';
+  let version = 0;
+  for (let field = reader.next(); field !== undefined; field = reader.next()) {
+    if (message === 'Model' && field.number === 1) totals.irVersion = field.value;
+    if (message === 'Tensor' && (field.number === 13 || (field.number === 14 && field.value !== 0))) {
+      throw new AppError('SIGHTLINE_MODEL_UNSAFE', 'the model keeps tensors outside its file');
+    }
+    if (message === 'Node' && field.number === 7) refuseForeignDomain(textOf(field.bytes));
+    if (message === 'OperatorSet' && field.number === 1) domain = textOf(field.bytes);
+    if (message === 'OperatorSet' && field.number === 2) version = field.value;
+    const inner = descents[message]?.[field.number];
+    if (inner !== undefined && field.bytes !== undefined) walk(field.bytes, inner, depth + 1, totals);
+  }
+  if (message === 'OperatorSet' && (domain === '' || domain === 'ai.onnx')) totals.opset = Math.max(totals.opset, version);
+}
+
+const knownDomains = new Set(['', 'ai.onnx', 'ai.onnx.ml', 'com.microsoft']);
+
+function refuseForeignDomain(domain: string): void {
+  if (knownDomains.has(domain)) return;
+  throw new AppError('SIGHTLINE_MODEL_UNSAFE', `the model uses operators of the domain '${domain.slice(0, 100)}'`);
+}
+
+interface Field {
+  readonly number: number;
+  /** Of a varint field; 0 for the others. */
+  readonly value: number;
+  readonly bytes: Uint8Array | undefined;
+}
+
+function createReader(bytes: Uint8Array): { next(): Field | undefined } {
+  let at = 0;
+
+  function varint(): number {
+    let value = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      const byte = bytes[at++];
+      if (byte === undefined) throw corrupt('it ends in the middle of a field');
+      // Multiplied, not shifted: lengths and versions pass 32 bits without turning negative. Beyond 2^53 only the order of size matters.
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+    throw corrupt('it holds a number that never ends');
+  }
+
+  function skip(length: number): Uint8Array {
+    if (length > bytes.length - at) throw corrupt('it ends in the middle of a field');
+    at += length;
+    return bytes.subarray(at - length, at);
+  }
+
+  return {
+    next() {
+      if (at >= bytes.length) return undefined;
+      const key = varint();
+      const number = Math.floor(key / 8);
+      switch (key % 8) {
+        case 0:
+          return { number, value: varint(), bytes: undefined };
+        case 1:
+          skip(8);
+          return { number, value: 0, bytes: undefined };
+        case 2:
+          return { number, value: 0, bytes: skip(varint()) };
+        case 5:
+          skip(4);
+          return { number, value: 0, bytes: undefined };
+        default:
+          throw corrupt('it is not protobuf');
+      }
+    },
+  };
+}
+
+function textOf(bytes: Uint8Array | undefined): string {
+  return bytes === undefined ? '' : String.fromCharCode(...bytes.subarray(0, 200));
+}
+
+function corrupt(reason: string): AppError {
+  return new AppError('SIGHTLINE_MODEL_CORRUPT', `the model file is damaged or not ONNX: ${reason}`);
+}

@@ -1,0 +1,63 @@
+import type { PlanarImage } from '#shared/core/frame';
+import type { ModelManifest } from './model.ts';
+
+/** A model that was checked: its manifest, and the sha256 that its file really has. */
+export interface VerifiedModel {
+  readonly manifest: ModelManifest;
+  readonly digest: string;
+  /** The file, read once; nothing is loaded from the path after this. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** What one image gave. `boxes` as in core/detections.ts: six numbers each, pixels of the model's input, best first. */
+export interface ImageDetections {
+  readonly boxes: Float32Array;
+  readonly preprocessMs: number;
+  readonly inferenceMs: number;
+  readonly postprocessMs: number;
+}
+
+export type EngineOutcome =
+  | ({
+      readonly kind: 'detected';
+      /** From the call to the moment that a worker took the image up. */
+      readonly waitedMs: number;
+    } & ImageDetections)
+  | { readonly kind: 'expired' };
+
+export interface DetectOptions {
+  /** Monotonic milliseconds after which the image is given back as expired instead of being run; null: never. */
+  readonly deadlineMs: number | null;
+}
+
+/** `stalled`: every worker is in a run that should have ended long ago. It becomes `running` again when one comes back. */
+export type EngineState = 'created' | 'starting' | 'running' | 'stalled' | 'stopping' | 'stopped' | 'failed';
+
+/**
+ * Runs a model on images, never on the thread that calls it. The image's buffer is taken from the caller and, when its pixels have been
+ * read, handed to the engine's `recycle`.
+ */
+export interface InferenceEngine {
+  readonly manifest: ModelManifest;
+  /** sha256 of the model file. */
+  readonly digest: string;
+  /** As records name it, for example `onnxruntime-cpu`. */
+  readonly runtime: string;
+  readonly state: EngineState;
+  readonly workers: number;
+  /** Images waiting, those being run not counted. */
+  readonly queued: number;
+  /** Resolves when every worker has loaded the model and run it once. Rejects with the reason otherwise, and the engine is closed. */
+  start(): Promise<void>;
+  /** Rejects with an AppError where the image could not be run; other images are not touched by that. */
+  detect(image: PlanarImage, options: DetectOptions): Promise<EngineOutcome>;
+  /**
+   * Resolves, in the order of the calls, when an image handed in now would be run next. For a caller who holds newer images back until
+   * there is room, so that the newest is the one that is run.
+   */
+  whenFree(signal?: AbortSignal): Promise<void>;
+  /** Takes no new image; resolves when those taken are done. */
+  drain(): Promise<void>;
+  /** Waits for runs in flight (they cannot be broken off without ending the process), then ends the workers. */
+  close(): Promise<void>;
+}
