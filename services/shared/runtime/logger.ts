@@ -35,6 +35,8 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
       level: options.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
+      // Errors come described and scrubbed; pino's own serializer would take them apart again.
+      serializers: { err: (described: unknown) => described },
       formatters: { level: (label) => ({ level: label }) },
     },
     sink,
