@@ -1,0 +1,249 @@
+import type { CameraStatus, DetectionFrame } from '../../../schemas/index.ts';
+import { checkRecord, type VerifyRule } from './record-rules.ts';
+
+export interface Violation {
+  readonly rule: VerifyRule;
+  readonly file: string;
+  readonly camera_id: string | null;
+  readonly epoch: number | null;
+  readonly frame_seq: number | null;
+  readonly text: string;
+}
+
+export interface CameraVerdict {
+  readonly camera_id: string;
+  readonly records: number;
+  readonly epochs: number;
+  readonly frames_received: number;
+  readonly frames_analysed: number;
+  readonly frames_filtered: number;
+  readonly frames_dropped: number;
+  readonly frames_expired: number;
+  readonly frames_failed: number;
+  readonly violations: number;
+  /** Epochs whose last frame a CameraStatus confirms. */
+  readonly closed_epochs: number;
+  /** Epochs that no CameraStatus closes: the writer was killed or still runs, or no statuses were given. What was received after the last record is not known. */
+  readonly open_epochs: number;
+}
+
+export interface OpenEnd {
+  readonly file: string;
+  readonly at_byte: number;
+  readonly reason: string;
+}
+
+export interface VerifyReport {
+  /** No violation: every frame that the records speak of is accounted for. Open ends do not count against it. */
+  readonly holds: boolean;
+  readonly records: number;
+  readonly frames_received: number;
+  readonly statuses: number;
+  readonly cameras: readonly CameraVerdict[];
+  readonly violation_count: number;
+  /** The first ones. */
+  readonly violations: readonly Violation[];
+  /** Files that end in the middle of a block or line, as a killed or running writer leaves them. */
+  readonly open_ends: readonly OpenEnd[];
+}
+
+/**
+ * Proves the accounting of results from the records alone. Give the records of each camera in the order they were written; statuses
+ * may come before, between or after. Memory grows with cameras (and their epochs not yet closed), not with records.
+ */
+export interface VerifyFold {
+  addDetection(record: DetectionFrame, file: string): void;
+  addStatus(record: CameraStatus): void;
+  /** The file ended in the middle of a block or line. */
+  addOpenEnd(end: OpenEnd): void;
+  /** The file cannot be read from there on. */
+  addUnreadable(file: string, text: string): void;
+  report(): VerifyReport;
+}
+
+interface EpochEnd {
+  readonly frameSeq: number;
+  readonly file: string;
+}
+
+interface CameraState {
+  records: number;
+  received: number;
+  analysed: number;
+  filtered: number;
+  dropped: number;
+  expired: number;
+  failed: number;
+  violations: number;
+  epochs: number;
+  closedEpochs: number;
+  /** The epoch that records are read of now, and its last record. */
+  current: ({ readonly epoch: number } & EpochEnd) | undefined;
+  /** Ends of earlier epochs that no status has confirmed yet. */
+  readonly recordedEnds: Map<number, EpochEnd>;
+  /** The last epoch that both sides were heard on: a camera that stays away tells its last end again with each try. */
+  settledEpoch: number | undefined;
+  /** Ends that statuses told and records have not reached yet. */
+  readonly statedEnds: Map<number, number>;
+}
+
+export function createVerifyFold(options: { readonly maxListedViolations: number }): VerifyFold {
+  const cameras = new Map<string, CameraState>();
+  const violations: Violation[] = [];
+  const openEnds: OpenEnd[] = [];
+  let violationCount = 0;
+  let statuses = 0;
+
+  const note = (violation: Violation): void => {
+    violationCount += 1;
+    if (violation.camera_id !== null) cameraState(cameras, violation.camera_id).violations += 1;
+    if (violations.length < options.maxListedViolations) violations.push(violation);
+  };
+  const checkEnd = (cameraId: string, camera: CameraState, epoch: number, recorded: EpochEnd, stated: number): void => {
+    camera.settledEpoch = epoch;
+    if (recorded.frameSeq === stated) {
+      camera.closedEpochs += 1;
+      return;
+    }
+    const text = `the records end at frame ${recorded.frameSeq}, but the epoch was closed at frame ${stated}`;
+    note({ rule: 'epoch_end', file: recorded.file, camera_id: cameraId, epoch, frame_seq: recorded.frameSeq, text });
+  };
+  const endEpoch = (
+    cameraId: string,
+    camera: CameraState,
+    { epoch, ...recorded }: NonNullable<CameraState['current']>,
+  ): void => {
+    const stated = camera.statedEnds.get(epoch);
+    if (stated === undefined) {
+      camera.recordedEnds.set(epoch, recorded);
+      return;
+    }
+    camera.statedEnds.delete(epoch);
+    checkEnd(cameraId, camera, epoch, recorded, stated);
+  };
+
+  return {
+    addDetection(record, file) {
+      const { camera_id: cameraId, epoch, frame_seq: frameSeq } = record.header;
+      const camera = cameraState(cameras, cameraId);
+      const report = (rule: VerifyRule, text: string): void =>
+        note({ rule, file, camera_id: cameraId, epoch, frame_seq: frameSeq, text });
+      addUp(camera, record);
+      checkRecord(record, report);
+      const previous = camera.current;
+      if (
+        previous !== undefined &&
+        (epoch < previous.epoch || (epoch === previous.epoch && frameSeq <= previous.frameSeq))
+      ) {
+        const text = `comes after epoch ${previous.epoch} frame ${previous.frameSeq}: repeated or out of order`;
+        report('order', text);
+        return;
+      }
+      const isNewEpoch = previous?.epoch !== epoch;
+      const span = frameSeq - (isNewEpoch ? 0 : previous.frameSeq);
+      if (record.accounting.frames_received !== span) {
+        const since = isNewEpoch ? 'the beginning of the epoch' : `frame ${previous.frameSeq}`;
+        report('gap', `${span} frames since ${since}, but frames_received is ${record.accounting.frames_received}`);
+      }
+      if (isNewEpoch) {
+        camera.epochs += 1;
+        if (previous !== undefined) endEpoch(cameraId, camera, previous);
+      }
+      camera.current = { epoch, frameSeq, file };
+    },
+    addStatus(record) {
+      statuses += 1;
+      if (record.state !== 'OFFLINE' && record.state !== 'ENDED') return;
+      const camera = cameraState(cameras, record.camera_id);
+      if (record.epoch === camera.settledEpoch) return;
+      const recorded = camera.recordedEnds.get(record.epoch);
+      if (recorded === undefined) {
+        if (record.frame_seq > 0) camera.statedEnds.set(record.epoch, record.frame_seq);
+        return;
+      }
+      camera.recordedEnds.delete(record.epoch);
+      checkEnd(record.camera_id, camera, record.epoch, recorded, record.frame_seq);
+    },
+    addOpenEnd(end) {
+      openEnds.push(end);
+    },
+    addUnreadable(file, text) {
+      note({ rule: 'unreadable', file, camera_id: null, epoch: null, frame_seq: null, text });
+    },
+    report() {
+      for (const [cameraId, camera] of cameras) {
+        if (camera.current !== undefined) endEpoch(cameraId, camera, camera.current);
+        camera.current = undefined;
+        for (const [epoch, stated] of camera.statedEnds) {
+          const text = `closed at frame ${stated}, but no record speaks of this epoch`;
+          note({ rule: 'epoch_end', file: '', camera_id: cameraId, epoch, frame_seq: null, text });
+        }
+        camera.statedEnds.clear();
+      }
+      const verdicts = [...cameras]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([cameraId, camera]) => toVerdict(cameraId, camera));
+      return {
+        holds: violationCount === 0,
+        records: verdicts.reduce((sum, camera) => sum + camera.records, 0),
+        frames_received: verdicts.reduce((sum, camera) => sum + camera.frames_received, 0),
+        statuses,
+        cameras: verdicts,
+        violation_count: violationCount,
+        violations,
+        open_ends: openEnds,
+      };
+    },
+  };
+}
+
+function cameraState(cameras: Map<string, CameraState>, cameraId: string): CameraState {
+  let camera = cameras.get(cameraId);
+  if (camera === undefined) {
+    camera = {
+      records: 0,
+      received: 0,
+      analysed: 0,
+      filtered: 0,
+      dropped: 0,
+      expired: 0,
+      failed: 0,
+      violations: 0,
+      epochs: 0,
+      closedEpochs: 0,
+      current: undefined,
+      recordedEnds: new Map(),
+      settledEpoch: undefined,
+      statedEnds: new Map(),
+    };
+    cameras.set(cameraId, camera);
+  }
+  return camera;
+}
+
+function addUp(camera: CameraState, { accounting }: DetectionFrame): void {
+  camera.records += 1;
+  camera.received += accounting.frames_received;
+  camera.analysed += accounting.frames_analysed;
+  camera.filtered += accounting.frames_filtered;
+  camera.dropped += accounting.frames_dropped_ingest;
+  camera.expired += accounting.frames_dropped_deadline;
+  camera.failed += accounting.frames_failed;
+}
+
+function toVerdict(cameraId: string, camera: CameraState): CameraVerdict {
+  return {
+    camera_id: cameraId,
+    records: camera.records,
+    epochs: camera.epochs,
+    frames_received: camera.received,
+    frames_analysed: camera.analysed,
+    frames_filtered: camera.filtered,
+    frames_dropped: camera.dropped,
+    frames_expired: camera.expired,
+    frames_failed: camera.failed,
+    violations: camera.violations,
+    closed_epochs: camera.closedEpochs,
+    open_epochs: camera.recordedEnds.size,
+  };
+}
