@@ -1,0 +1,26 @@
+import { AppError } from '#shared/core/errors';
+
+import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import { modelDirectories } from '../run/directories.ts';
+import type { RunSettings } from '../run/run-settings.ts';
+import type { DoctorRow } from './checks.ts';
+
+/** Whether the model of the settings is here and is the file that its manifest says; it is not loaded into the runtime. */
+export async function checkModel(
+  settings: Pick<RunSettings, 'model' | 'models_dir' | 'state_dir'>,
+): Promise<DoctorRow> {
+  const check = 'model';
+  try {
+    const { manifest, modelPath } = await createModelLibrary({ directories: modelDirectories(settings) }).load(
+      settings.model,
+    );
+    return {
+      check,
+      state: 'ok',
+      found: `${manifest.name} ${manifest.version}, sha256 as its manifest says (${modelPath})`,
+    };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { check, state: 'missing', found: error.message, mend: error.action };
+  }
+}
