@@ -1,91 +1,161 @@
-import Type, { type Static } from 'typebox';
-import { Compile } from 'typebox/compile';
+import type { Static } from 'typebox';
+import { checkSchema, isRecord, type SettingsSchema } from '#shared/core/check-schema';
 import { AppError } from '#shared/core/errors';
 import { parseYaml } from '#shared/runtime/load-yaml';
 import type { ModelManifest } from './core/model.ts';
 
-const strict = { additionalProperties: false } as const;
 const plainFileName = '^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$';
-const fraction = (description: string): ReturnType<typeof Type.Number> => Type.Number({ minimum: 0, maximum: 1, description });
-const strides = Type.Array(Type.Integer({ minimum: 1, maximum: 1024 }), {
+const fraction = { type: 'number', minimum: 0, maximum: 1 } as const satisfies SettingsSchema;
+const strides = {
+  type: 'array',
+  items: { type: 'integer', minimum: 1, maximum: 1024 },
   minItems: 1,
   maxItems: 8,
   description: 'Cell sizes of the output grids in pixels, in the order of the output.',
-});
-const three = (description: string, minimum?: number): ReturnType<typeof Type.Tuple<[Type.TNumber, Type.TNumber, Type.TNumber]>> => {
-  const number = minimum === undefined ? Type.Number() : Type.Number({ exclusiveMinimum: minimum });
-  return Type.Tuple([number, number, number], { description });
-};
+} as const satisfies SettingsSchema;
 
-const resizeSchema = Type.Union([
-  Type.Object(
+const resize = {
+  anyOf: [
     {
-      mode: Type.Literal('letterbox', { description: 'Aspect kept, the rest of the input filled.' }),
-      anchor: Type.Union([Type.Literal('top_left'), Type.Literal('centre')]),
-      pad_value: Type.Number({ minimum: 0, maximum: 255, description: 'Pixel value of the filling, before mean and std.' }),
+      type: 'object',
+      required: ['mode', 'anchor', 'pad_value'],
+      additionalProperties: false,
+      properties: {
+        mode: { const: 'letterbox', description: 'Aspect kept, the rest of the input filled.' },
+        anchor: { enum: ['top_left', 'centre'] },
+        pad_value: {
+          type: 'number',
+          minimum: 0,
+          maximum: 255,
+          description: 'Pixel value of the filling, before mean and std.',
+        },
+      },
     },
-    strict,
-  ),
-  Type.Object({ mode: Type.Literal('stretch', { description: 'Pulled to the size of the input.' }) }, strict),
-]);
+    {
+      type: 'object',
+      required: ['mode'],
+      additionalProperties: false,
+      properties: { mode: { const: 'stretch', description: 'Pulled to the size of the input.' } },
+    },
+  ],
+} as const satisfies SettingsSchema;
 
 const commonFields = {
-  schema_version: Type.Literal(1),
-  name: Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,63}$', description: 'Name to run it by; stands on every record.' }),
-  version: Type.String({ minLength: 1, maxLength: 64 }),
-  file: Type.String({ pattern: plainFileName, description: 'The ONNX file, beside this manifest or in a model directory.' }),
-  sha256: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Of the ONNX file.' }),
-  task: Type.Literal('detection'),
-  input: Type.Object(
-    {
-      name: Type.String({ minLength: 1, maxLength: 200 }),
-      width_px: Type.Integer({ minimum: 16, maximum: 4096 }),
-      height_px: Type.Integer({ minimum: 16, maximum: 4096 }),
-      layout: Type.Literal('NCHW'),
-      dtype: Type.Literal('float32'),
-      channel_order: Type.Union([Type.Literal('RGB'), Type.Literal('BGR')]),
-      mean: three('Taken from each pixel value (0..255), in channel order.'),
-      std: three('The pixel value less mean is divided by this, in channel order.', 0),
-      resize: resizeSchema,
+  schema_version: { const: 1 },
+  name: {
+    type: 'string',
+    pattern: '^[a-z0-9][a-z0-9._-]{0,63}$',
+    description: 'Name to run it by; stands on every record.',
+  },
+  version: { type: 'string', minLength: 1, maxLength: 64 },
+  file: {
+    type: 'string',
+    pattern: plainFileName,
+    description: 'The ONNX file, beside this manifest or in a model directory.',
+  },
+  sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', description: 'Of the ONNX file.' },
+  task: { const: 'detection' },
+  input: {
+    type: 'object',
+    required: ['name', 'width_px', 'height_px', 'layout', 'dtype', 'channel_order', 'mean', 'std', 'resize'],
+    additionalProperties: false,
+    properties: {
+      name: { type: 'string', minLength: 1, maxLength: 200 },
+      width_px: { type: 'integer', minimum: 16, maximum: 4096 },
+      height_px: { type: 'integer', minimum: 16, maximum: 4096 },
+      layout: { const: 'NCHW' },
+      dtype: { const: 'float32' },
+      channel_order: { enum: ['RGB', 'BGR'] },
+      mean: {
+        type: 'array',
+        items: { type: 'number' },
+        minItems: 3,
+        maxItems: 3,
+        description: 'Taken from each pixel value (0..255), in channel order.',
+      },
+      std: {
+        type: 'array',
+        items: { type: 'number', exclusiveMinimum: 0 },
+        minItems: 3,
+        maxItems: 3,
+        description: 'The pixel value less mean is divided by this, in channel order.',
+      },
+      resize,
     },
-    strict,
-  ),
-  labels: Type.Optional(
-    Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
-      minItems: 1,
-      maxItems: 10_000,
-      uniqueItems: true,
-      description: 'Class names, class 0 first. Either this or labels_file.',
-    }),
-  ),
-  labels_file: Type.Optional(
-    Type.String({ pattern: plainFileName, description: 'Text file with one class name a line, beside this manifest or the model.' }),
-  ),
-  thresholds: Type.Object(
-    {
-      score: fraction('Lowest score that an object is reported with.'),
-      per_class: Type.Optional(Type.Record(Type.String(), fraction('The same for one class.'))),
-      nms_iou: fraction('Boxes of one class that overlap by more are one object.'),
-      max_objects: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Most objects of one frame. Default 300.' })),
+  },
+  labels: {
+    type: 'array',
+    items: { type: 'string', minLength: 1, maxLength: 100 },
+    minItems: 1,
+    maxItems: 10_000,
+    description: 'Class names, class 0 first. Either this or labels_file.',
+  },
+  labels_file: {
+    type: 'string',
+    pattern: plainFileName,
+    description: 'Text file with one class name a line, beside this manifest or in a model directory.',
+  },
+  thresholds: {
+    type: 'object',
+    required: ['score', 'nms_iou'],
+    additionalProperties: false,
+    properties: {
+      score: { ...fraction, description: 'Lowest score that an object is reported with.' },
+      per_class: { type: 'object', additionalProperties: { ...fraction, description: 'The same for one class.' } },
+      nms_iou: { ...fraction, description: 'Boxes of one class that overlap by more are one object.' },
+      max_objects: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 1000,
+        description: 'Most objects of one frame. Default 300.',
+      },
     },
-    strict,
-  ),
-  precision: Type.Union([Type.Literal('FP32'), Type.Literal('FP16'), Type.Literal('INT8')]),
-  licence: Type.String({ minLength: 1, maxLength: 200, description: 'SPDX name of the licence of the weights.' }),
-  source: Type.String({ minLength: 1, maxLength: 1000, description: 'Where the file comes from.' }),
-};
+  },
+  precision: { enum: ['FP32', 'FP16', 'INT8'] },
+  licence: { type: 'string', minLength: 1, maxLength: 200, description: 'SPDX name of the licence of the weights.' },
+  source: { type: 'string', minLength: 1, maxLength: 1000, description: 'Where the file comes from.' },
+} as const satisfies Record<string, SettingsSchema>;
+
+const required = [
+  ...['schema_version', 'name', 'version', 'file', 'sha256', 'task', 'family', 'input', 'outputs', 'thresholds'],
+  ...['precision', 'licence', 'source'],
+] as const;
 
 const familySchemas = {
-  yolox: Type.Object({ ...commonFields, family: Type.Literal('yolox'), outputs: Type.Object({ strides }, strict) }, strict),
-  picodet: Type.Object(
-    {
+  yolox: {
+    type: 'object',
+    required,
+    additionalProperties: false,
+    properties: {
       ...commonFields,
-      family: Type.Literal('picodet'),
-      outputs: Type.Object({ strides, reg_max: Type.Integer({ minimum: 1, maximum: 64 }) }, strict),
+      family: { const: 'yolox' },
+      outputs: { type: 'object', required: ['strides'], additionalProperties: false, properties: { strides } },
     },
-    strict,
-  ),
-};
+  },
+  picodet: {
+    type: 'object',
+    required,
+    additionalProperties: false,
+    properties: {
+      ...commonFields,
+      family: { const: 'picodet' },
+      outputs: {
+        type: 'object',
+        required: ['strides', 'reg_max'],
+        additionalProperties: false,
+        properties: {
+          strides,
+          reg_max: {
+            type: 'integer',
+            minimum: 1,
+            maximum: 64,
+            description: 'Distances are distributions over 0..reg_max.',
+          },
+        },
+      },
+    },
+  },
+} as const satisfies Record<string, SettingsSchema>;
 
 /** What models/manifest.schema.json publishes, so that editors complete and check a manifest. */
 export const manifestJsonSchema = {
@@ -96,10 +166,9 @@ export const manifestJsonSchema = {
 
 type ManifestFile = Static<(typeof familySchemas)['yolox']> | Static<(typeof familySchemas)['picodet']>;
 
-const validators = { yolox: Compile(familySchemas.yolox), picodet: Compile(familySchemas.picodet) };
 const families = Object.keys(familySchemas);
 
-function isFamily(value: unknown): value is keyof typeof validators {
+function isFamily(value: unknown): value is keyof typeof familySchemas {
   return typeof value === 'string' && families.includes(value);
 }
 
@@ -112,7 +181,8 @@ export function parseManifest(text: string, what: string, readLabels: ReadLabels
   const labels = readAllLabels(file, what, readLabels);
   const perClass = file.thresholds.per_class ?? {};
   for (const className of Object.keys(perClass)) {
-    if (!labels.includes(className)) throw invalid(what, `thresholds.per_class.${className}`, 'is not one of the labels');
+    if (!labels.includes(className))
+      throw invalid(what, `thresholds.per_class.${className}`, 'is not one of the labels');
   }
   const common = {
     name: file.name,
@@ -141,58 +211,25 @@ export function parseManifest(text: string, what: string, readLabels: ReadLabels
 }
 
 function checkShape(value: unknown, what: string): ManifestFile {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isRecord(value)) {
     throw new AppError('SIGHTLINE_MODEL_MANIFEST_INVALID', `${what} is not a model manifest: it holds no fields`);
   }
   // The family is looked at first: the fields of the others would only drown the message about the one that is wrong.
-  const family: unknown = 'family' in value ? value.family : undefined;
+  const family = value['family'];
   if (!isFamily(family)) throw invalid(what, 'family', `must be one of ${families.join(', ')}`);
-  const validator = validators[family];
-  if (validator.Check(value)) return value;
-  throw firstProblem(what, validator.Errors(value));
-}
-
-interface SchemaProblem {
-  readonly keyword: string;
-  readonly schemaPath: string;
-  readonly instancePath: string;
-  readonly message: string;
-  readonly params: object;
-}
-
-/** The first problem in words. Of a choice (anyOf) only the branch counts that the value names by its literal, such as `mode`. */
-function firstProblem(what: string, problems: readonly SchemaProblem[]): AppError {
-  const branchOf = (problem: SchemaProblem): string | undefined => /^.*\/anyOf\/\d+/.exec(problem.schemaPath)?.[0];
-  const foreignBranches = new Set(problems.filter((problem) => problem.keyword === 'const').map(branchOf));
-  foreignBranches.delete(undefined);
-  for (const problem of problems) {
-    // `boolean` only repeats an unknown field.
-    if (problem.keyword === 'boolean' || foreignBranches.has(branchOf(problem))) continue;
-    const { params } = problem;
-    const path = (last: unknown): string =>
-      [...problem.instancePath.split('/').slice(1), ...(typeof last === 'string' ? [last] : [])].join('.');
-    if ('additionalProperties' in params && Array.isArray(params.additionalProperties)) {
-      return invalid(what, path(params.additionalProperties[0]), 'is not a known field');
-    }
-    if ('requiredProperties' in params && Array.isArray(params.requiredProperties)) {
-      return invalid(what, path(params.requiredProperties[0]), 'is missing');
-    }
-    if (problem.keyword !== 'anyOf' && problem.keyword !== 'const') return invalid(what, path(undefined), problem.message);
-    const allowed = problems.flatMap((other) =>
-      'allowedValue' in other.params && other.instancePath.startsWith(problem.instancePath) ? [String(other.params.allowedValue)] : [],
-    );
-    return invalid(what, path(undefined), `must be ${allowed.join(' or ')}`);
-  }
-  return new AppError('SIGHTLINE_MODEL_MANIFEST_INVALID', `${what} is not a valid model manifest`);
+  const [problem] = checkSchema(familySchemas[family], value);
+  if (problem !== undefined) throw invalid(what, problem.path.join('.'), problem.reason);
+  return value as unknown as ManifestFile; // the line above checked it against the schema that the type is made from
 }
 
 function readAllLabels(file: ManifestFile, what: string, readLabels: ReadLabels): readonly string[] {
-  if (file.labels !== undefined && file.labels_file !== undefined) throw invalid(what, 'labels_file', 'stands beside labels; give one of them');
-  if (file.labels !== undefined) return file.labels;
-  if (file.labels_file === undefined) throw invalid(what, 'labels', 'is missing (or give labels_file)');
-  const labels = readLabels(file.labels_file);
+  if (file.labels !== undefined && file.labels_file !== undefined)
+    throw invalid(what, 'labels_file', 'stands beside labels; give one of them');
+  if (file.labels === undefined && file.labels_file === undefined)
+    throw invalid(what, 'labels', 'is missing (or give labels_file)');
+  const labels = file.labels ?? readLabels(file.labels_file ?? '');
   if (labels.length === 0 || new Set(labels).size !== labels.length) {
-    throw invalid(what, 'labels_file', 'holds no labels, or one of them twice');
+    throw invalid(what, file.labels === undefined ? 'labels_file' : 'labels', 'holds no labels, or one of them twice');
   }
   return labels;
 }
@@ -204,13 +241,17 @@ function inputOf(file: ManifestFile): ModelManifest['input'] {
     widthPx: input.width_px,
     heightPx: input.height_px,
     channelOrder: input.channel_order,
-    mean: input.mean,
-    std: input.std,
+    mean: three(input.mean),
+    std: three(input.std),
     resize:
       input.resize.mode === 'letterbox'
         ? { mode: 'letterbox', anchor: input.resize.anchor, padValue: input.resize.pad_value }
         : { mode: 'stretch' },
   };
+}
+
+function three([first = 0, second = 0, third = 0]: readonly number[]): [number, number, number] {
+  return [first, second, third]; // the schema holds the list to three entries
 }
 
 function invalid(what: string, field: string, reason: string): AppError {

@@ -1,7 +1,13 @@
 import type { Clock } from '#shared/core/clock';
 import { AppError, toAppError } from '#shared/core/errors';
 import type { SampledFrame } from '#shared/core/frame';
-import { inferenceSize, placeImage, toPictureBox, type InputGeometry, type SizePx } from '#shared/core/inference-geometry';
+import {
+  inferenceSize,
+  placeImage,
+  toPictureBox,
+  type InputGeometry,
+  type SizePx,
+} from '#shared/core/inference-geometry';
 import type { Logger } from '#shared/core/logger';
 import { messageId } from '#shared/core/message-id';
 import type { Metrics } from '#shared/core/metrics';
@@ -87,7 +93,10 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
       objects: change.objects ?? [],
       motion: frame.motion,
       accounting: change.accounting ?? frame.accounting,
-      timing_ms: change.timing === undefined ? null : { ...change.timing, capture_to_result: (nowUs - times.captureTimeUs) / 1000 },
+      timing_ms:
+        change.timing === undefined
+          ? null
+          : { ...change.timing, capture_to_result: (nowUs - times.captureTimeUs) / 1000 },
     };
   }
 
@@ -113,7 +122,10 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
     if (failing?.code === error.code) failing.count++;
     else {
       failing = { code: error.code, count: 1 };
-      logger.error({ code: error.code, reason: error.message, cameraId: frame.cameraId }, 'frame could not be analysed');
+      logger.error(
+        { code: error.code, reason: error.message, cameraId: frame.cameraId },
+        'frame could not be analysed',
+      );
     }
     return record(frame, 'FAILED', { failureCode: error.code, accounting: movedTo(frame.accounting, 'frames_failed') });
   }
@@ -124,7 +136,8 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
     const calledUs = clock.nowUs();
     try {
       const { image } = frame;
-      if (image === null) throw new AppError('SIGHTLINE_FRAME_SIZE_INVALID', 'a frame to be analysed came without an image');
+      if (image === null)
+        throw new AppError('SIGHTLINE_FRAME_SIZE_INVALID', 'a frame to be analysed came without an image');
       const size = { widthPx: image.widthPx, heightPx: image.heightPx };
       const outcome = await engine.detect(image, { deadlineMs: frame.deadlineMs });
       if (outcome.kind === 'detected') return analysed(frame, size, calledUs, outcome);
@@ -172,7 +185,8 @@ function objectsOf(
     const [x1 = 0, y1 = 0, x2 = 0, y2 = 0, confidence = 0, classId = 0] = boxes.subarray(at, at + detectionStride);
     const bbox = toPictureBox({ x1, y1, x2, y2 }, placed, crop ?? null);
     // A box that lies wholly in the padding is none.
-    if (bbox !== null) objects.push({ class_id: classId, class_name: labels[classId] ?? String(classId), confidence, bbox });
+    if (bbox !== null)
+      objects.push({ class_id: classId, class_name: labels[classId] ?? String(classId), confidence, bbox });
   }
   return objects;
 }

@@ -15,7 +15,14 @@ export function createLogKeeper(): Logger & { readonly lines: readonly LogLine[]
     (fields: object, text: string): void => {
       lines.push({ level, fields, text });
     };
-  const logger = { lines, debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error'), child: () => logger };
+  const logger = {
+    lines,
+    debug: keep('debug'),
+    info: keep('info'),
+    warn: keep('warn'),
+    error: keep('error'),
+    child: () => logger,
+  };
   return logger;
 }
 

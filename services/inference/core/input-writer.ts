@@ -59,7 +59,8 @@ export function createInputWriter(input: ModelInput): InputWriter {
       const needsFill = geometry !== filledFor;
       const imageLength = image.widthPx * image.heightPx;
       for (const channel of channels) {
-        if (needsFill) tensor.fill(padValue * channel.factor + channel.offset, channel.from, channel.from + planeLength);
+        if (needsFill)
+          tensor.fill(padValue * channel.factor + channel.offset, channel.from, channel.from + planeLength);
         const source = channel.sourcePlane * imageLength;
         const target = channel.from + placed.yPx * widthPx + placed.xPx;
         if (image.widthPx === widthPx) {

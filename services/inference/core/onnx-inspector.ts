@@ -56,7 +56,8 @@ function walk(bytes: Uint8Array, message: string, depth: number, totals: Totals)
     const inner = descents[message]?.[field.number];
     if (inner !== undefined && field.bytes !== undefined) walk(field.bytes, inner, depth + 1, totals);
   }
-  if (message === 'OperatorSet' && (domain === '' || domain === 'ai.onnx')) totals.opset = Math.max(totals.opset, version);
+  if (message === 'OperatorSet' && (domain === '' || domain === 'ai.onnx'))
+    totals.opset = Math.max(totals.opset, version);
 }
 
 const knownDomains = new Set(['', 'ai.onnx', 'ai.onnx.ml', 'com.microsoft']);

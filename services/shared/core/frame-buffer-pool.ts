@@ -22,7 +22,8 @@ export function createFrameBufferPool(options: FrameBufferPoolOptions): FrameBuf
   function makeRoom(byteLength: number): boolean {
     // A size that is no longer in use (a camera changed its resolution) must not keep the others out: the oldest size goes first.
     for (const [size, buffers] of bySize) {
-      while (heldBytes + byteLength > options.maxBytes && size !== byteLength && buffers.pop() !== undefined) heldBytes -= size;
+      while (heldBytes + byteLength > options.maxBytes && size !== byteLength && buffers.pop() !== undefined)
+        heldBytes -= size;
       if (buffers.length === 0 && size !== byteLength) bySize.delete(size);
     }
     return heldBytes + byteLength <= options.maxBytes;

@@ -42,9 +42,15 @@ export interface InputBox {
 export function inferenceSize(sourceWidthPx: number, sourceHeightPx: number, input: InputGeometry): SizePx {
   if (input.resize.mode === 'stretch') return { widthPx: input.widthPx, heightPx: input.heightPx };
   if (sourceWidthPx * input.heightPx >= sourceHeightPx * input.widthPx) {
-    return { widthPx: input.widthPx, heightPx: Math.max(1, Math.floor((sourceHeightPx * input.widthPx) / sourceWidthPx)) };
+    return {
+      widthPx: input.widthPx,
+      heightPx: Math.max(1, Math.floor((sourceHeightPx * input.widthPx) / sourceWidthPx)),
+    };
   }
-  return { widthPx: Math.max(1, Math.floor((sourceWidthPx * input.heightPx) / sourceHeightPx)), heightPx: input.heightPx };
+  return {
+    widthPx: Math.max(1, Math.floor((sourceWidthPx * input.heightPx) / sourceHeightPx)),
+    heightPx: input.heightPx,
+  };
 }
 
 /** Where in the model's input a picture of this size lies. */
@@ -83,7 +89,11 @@ export function cropFractions(crop: RectanglePx, sourceWidthPx: number, sourceHe
  * A box of the model's input as fractions of the source picture, clipped to what the model saw; null where nothing of it lies inside.
  * `placed` is where the picture lay in the input, `crop` the part of the source that it showed (null: all of it).
  */
-export function toPictureBox(box: InputBox, placed: RectanglePx, crop: BoundingBoxRecord | null): BoundingBoxRecord | null {
+export function toPictureBox(
+  box: InputBox,
+  placed: RectanglePx,
+  crop: BoundingBoxRecord | null,
+): BoundingBoxRecord | null {
   const left = clamp((box.x1 - placed.xPx) / placed.widthPx, 0, 1);
   const top = clamp((box.y1 - placed.yPx) / placed.heightPx, 0, 1);
   const right = clamp((box.x2 - placed.xPx) / placed.widthPx, 0, 1);

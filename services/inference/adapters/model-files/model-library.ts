@@ -82,13 +82,18 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
       // Not that file, but one of that name is described: the digest check says what is wrong better than "no manifest" would.
       usable.find((each) => each.manifest.file === basename(modelPath));
     if (match !== undefined) return { ...match, modelPath };
-    throw notFound(`no manifest describes ${modelPath} (sha256 ${digest})`, 'Put a manifest beside the file; models/manifest.schema.json describes the fields.');
+    throw notFound(
+      `no manifest describes ${modelPath} (sha256 ${digest})`,
+      'Put a manifest beside the file; models/manifest.schema.json describes the fields.',
+    );
   }
 
   async function findByName(name: string): Promise<FoundModel> {
     const wanted = plainName(name);
     const all = await listIn(directories);
-    const named = all.filter((each) => ('manifest' in each ? plainName(each.manifest.name) : stem(each.manifestPath)) === wanted);
+    const named = all.filter(
+      (each) => ('manifest' in each ? plainName(each.manifest.name) : stem(each.manifestPath)) === wanted,
+    );
     const match = named.find((each) => 'manifest' in each && each.modelPath !== null) ?? named[0];
     if (match === undefined) throw notFound(`there is no model named '${name}' in ${directories.join(', ')}`);
     if ('error' in match) throw match.error;
@@ -128,7 +133,8 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
 
 async function readSmallText(path: string): Promise<string> {
   const { size } = await statFile(path);
-  if (size > maxManifestBytes) throw new AppError('SIGHTLINE_MODEL_MANIFEST_INVALID', `${path} is larger than ${maxManifestBytes} bytes`);
+  if (size > maxManifestBytes)
+    throw new AppError('SIGHTLINE_MODEL_MANIFEST_INVALID', `${path} is larger than ${maxManifestBytes} bytes`);
   return readFile(path, 'utf8');
 }
 
@@ -150,12 +156,13 @@ function readLabels(folders: readonly string[], name: string): readonly string[]
 
 async function readWhole(path: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const { size } = await statFile(path);
-  if (size > maxBytes) throw new AppError('SIGHTLINE_MODEL_TOO_LARGE', `${path} has ${size} bytes, the limit is ${maxBytes}`);
+  if (size > maxBytes)
+    throw new AppError('SIGHTLINE_MODEL_TOO_LARGE', `${path} has ${size} bytes, the limit is ${maxBytes}`);
   const file = await open(path, 'r');
   try {
     // Into memory of the size that was checked: a file that grows in between is cut off, and then its digest does not match.
     const bytes = new Uint8Array(size);
-    for (let at = 0; at < size; ) {
+    for (let at = 0; at < size;) {
       const { bytesRead } = await file.read(bytes, at, size - at, at);
       if (bytesRead === 0) break;
       at += bytesRead;

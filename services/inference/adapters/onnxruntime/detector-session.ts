@@ -83,7 +83,9 @@ async function create(bytes: Uint8Array<ArrayBuffer>, manifest: ModelManifest): 
     return await InferenceSession.create(bytes, sessionOptions);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new AppError('SIGHTLINE_MODEL_CORRUPT', `model ${manifest.name} cannot be loaded: ${reason.slice(0, 300)}`, { cause: error });
+    throw new AppError('SIGHTLINE_MODEL_CORRUPT', `model ${manifest.name} cannot be loaded: ${reason.slice(0, 300)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -96,7 +98,8 @@ function checkInput(session: InferenceSession, manifest: ModelManifest): void {
       'SIGHTLINE_MODEL_SHAPE_MISMATCH',
       `model ${manifest.name}: its manifest describes one input '${input.name}' float32 [${expected.join(',')}], the file has ${found}`,
     );
-  if (metadata === undefined || others.length > 0) throw mismatch(`${session.inputNames.length} inputs: ${session.inputNames.join(', ')}`);
+  if (metadata === undefined || others.length > 0)
+    throw mismatch(`${session.inputNames.length} inputs: ${session.inputNames.join(', ')}`);
   if (!metadata.isTensor) throw mismatch(`'${metadata.name}', which is not a tensor`);
   // A dimension with a name in place of a number takes any size.
   const fits =
@@ -107,22 +110,36 @@ function checkInput(session: InferenceSession, manifest: ModelManifest): void {
   }
 }
 
-async function dryRun(session: InferenceSession, feeds: Record<string, Tensor>, manifest: ModelManifest): Promise<OutputTensors> {
+async function dryRun(
+  session: InferenceSession,
+  feeds: Record<string, Tensor>,
+  manifest: ModelManifest,
+): Promise<OutputTensors> {
   let outputs: InferenceSession.OnnxValueMapType;
   try {
     outputs = await session.run(feeds);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new AppError('SIGHTLINE_MODEL_DRY_RUN_FAILED', `model ${manifest.name} failed on a grey picture: ${reason.slice(0, 300)}`, {
-      cause: error,
-    });
+    throw new AppError(
+      'SIGHTLINE_MODEL_DRY_RUN_FAILED',
+      `model ${manifest.name} failed on a grey picture: ${reason.slice(0, 300)}`,
+      {
+        cause: error,
+      },
+    );
   }
   for (const [name, output] of Object.entries(outputs)) {
     if (!(output instanceof Tensor) || !(output.data instanceof Float32Array)) {
-      throw new AppError('SIGHTLINE_MODEL_SHAPE_MISMATCH', `model ${manifest.name}: its output '${name}' is not a float32 tensor`);
+      throw new AppError(
+        'SIGHTLINE_MODEL_SHAPE_MISMATCH',
+        `model ${manifest.name}: its output '${name}' is not a float32 tensor`,
+      );
     }
     if (!output.data.every(Number.isFinite)) {
-      throw new AppError('SIGHTLINE_MODEL_DRY_RUN_FAILED', `model ${manifest.name}: its output '${name}' holds numbers that are not finite`);
+      throw new AppError(
+        'SIGHTLINE_MODEL_DRY_RUN_FAILED',
+        `model ${manifest.name}: its output '${name}' holds numbers that are not finite`,
+      );
     }
   }
   return outputs as unknown as OutputTensors; // each was checked above

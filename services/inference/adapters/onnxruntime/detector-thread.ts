@@ -82,7 +82,10 @@ export function startDetectorThread(name: string, events: DetectorThreadEvents):
     if (inTime) return;
     // It must not keep the process alive; whoever ends the process has to do it by SIGKILL, see docs/performance.md.
     worker.unref();
-    throw new AppError('SIGHTLINE_INFERENCE_STALLED', 'an inference run did not end, so its worker could not be stopped');
+    throw new AppError(
+      'SIGHTLINE_INFERENCE_STALLED',
+      'an inference run did not end, so its worker could not be stopped',
+    );
   }
 
   return {
@@ -94,7 +97,12 @@ export function startDetectorThread(name: string, events: DetectorThreadEvents):
         await new Promise<void>((resolve, reject) => {
           loading = { resolve, reject };
           timer = setTimeout(() => {
-            reject(new AppError('SIGHTLINE_MODEL_DRY_RUN_FAILED', `model ${model.manifest.name} was not ready within ${timeoutMs} ms`));
+            reject(
+              new AppError(
+                'SIGHTLINE_MODEL_DRY_RUN_FAILED',
+                `model ${model.manifest.name} was not ready within ${timeoutMs} ms`,
+              ),
+            );
           }, timeoutMs);
           say({ kind: 'load', bytes, manifest: model.manifest, rules }, [bytes.buffer]);
         });

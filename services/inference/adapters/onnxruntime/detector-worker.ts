@@ -46,7 +46,9 @@ async function detect(image: Extract<ToWorker, { kind: 'detect' }>['image']): Pr
     const known =
       error instanceof AppError
         ? error
-        : new AppError('SIGHTLINE_INFERENCE_RUN_FAILED', error instanceof Error ? error.message : String(error), { cause: error });
+        : new AppError('SIGHTLINE_INFERENCE_RUN_FAILED', error instanceof Error ? error.message : String(error), {
+            cause: error,
+          });
     say({ kind: 'detect-failed', error: toErrorRecord(known), data }, [data.buffer]);
   }
 }

@@ -5,7 +5,12 @@ import type { ImageDetections } from '../../core/ports.ts';
 
 /** What the engine says to a worker. Buffers are transferred, not copied. */
 export type ToWorker =
-  | { readonly kind: 'load'; readonly bytes: Uint8Array<ArrayBuffer>; readonly manifest: ModelManifest; readonly rules: ScoreRules }
+  | {
+      readonly kind: 'load';
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      readonly manifest: ModelManifest;
+      readonly rules: ScoreRules;
+    }
   | { readonly kind: 'detect'; readonly image: PlanarImage }
   /** The worker finishes what it is at, releases its session and ends by itself: ending it from outside in a run aborts the process. */
   | { readonly kind: 'stop' };

@@ -55,8 +55,17 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
   const loadTimeoutMs = options.loadTimeoutMs ?? 60_000;
   const recycle = options.recycle ?? ((): void => undefined);
 
-  const slots = Array.from({ length: workers }, (): Slot => ({ thread: undefined, state: 'lost', busySinceMs: 0, current: undefined }));
-  const queue = new BoundedQueue<Waiting>({ name: 'inference', capacity: options.queueCapacity ?? 64, whenFull: 'reject' });
+  const slots = Array.from({ length: workers }, (): Slot => ({
+    thread: undefined,
+    state: 'lost',
+    busySinceMs: 0,
+    current: undefined,
+  }));
+  const queue = new BoundedQueue<Waiting>({
+    name: 'inference',
+    capacity: options.queueCapacity ?? 64,
+    whenFull: 'reject',
+  });
   const waitingForRoom: (() => void)[] = [];
   const waitingForQuiet: (() => void)[] = [];
   const starts = new Set<Promise<void>>();
@@ -76,7 +85,8 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
       onResult: (message) => {
         const { current } = slot;
         recycle(message.data);
-        if (slot.state === 'stalled') logger.warn({ runMs: Math.round(clock.monotonicMs() - slot.busySinceMs) }, 'stalled inference run came back');
+        if (slot.state === 'stalled')
+          logger.warn({ runMs: Math.round(clock.monotonicMs() - slot.busySinceMs) }, 'stalled inference run came back');
         slot.state = 'idle';
         slot.current = undefined;
         if (message.kind === 'detected') {
@@ -110,7 +120,10 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
     restarts++;
     const started = startThread(slot)
       .then(handOut, (error: unknown) => {
-        logger.error({ reason: error instanceof Error ? error.message : String(error) }, 'inference worker could not be started again');
+        logger.error(
+          { reason: error instanceof Error ? error.message : String(error) },
+          'inference worker could not be started again',
+        );
         if (slots.every((other) => other.state === 'lost')) fail();
       })
       .finally(() => starts.delete(started));
@@ -141,7 +154,8 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
       if (wake === undefined) break;
       wake();
     }
-    if (queue.size === 0 && slots.every((slot) => slot.state !== 'busy')) for (const wake of waitingForQuiet.splice(0)) wake();
+    if (queue.size === 0 && slots.every((slot) => slot.state !== 'busy'))
+      for (const wake of waitingForQuiet.splice(0)) wake();
   }
 
   /** Gives what waits to the workers that are idle, oldest first. */
@@ -154,7 +168,9 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
         slot.thread.detect(waiting.image);
       } catch (error) {
         // The buffer cannot be transferred: it was handed on before, or is not one of its own.
-        waiting.reject(new AppError('SIGHTLINE_FRAME_SIZE_INVALID', 'the pixels of the image are no longer there', { cause: error }));
+        waiting.reject(
+          new AppError('SIGHTLINE_FRAME_SIZE_INVALID', 'the pixels of the image are no longer there', { cause: error }),
+        );
         handOut();
         return;
       }
@@ -204,7 +220,9 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
     rejectQueue(new AppError('SIGHTLINE_INFERENCE_STOPPED', 'inference is stopping'));
     await whenQuiet();
     clearInterval(watchdog);
-    const results = await Promise.allSettled(slots.map((slot) => slot.thread?.stop(slot.state === 'stalled' ? 0 : runTimeoutMs)));
+    const results = await Promise.allSettled(
+      slots.map((slot) => slot.thread?.stop(slot.state === 'stalled' ? 0 : runTimeoutMs)),
+    );
     phase = 'stopped';
     wakeWaiters();
     const failure = results.find((result) => result.status === 'rejected');
@@ -223,7 +241,8 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
       return queue.size;
     },
     async start() {
-      if (phase !== 'created') throw new AppError('SIGHTLINE_INTERNAL', `an engine is started once; this one is ${phase}`);
+      if (phase !== 'created')
+        throw new AppError('SIGHTLINE_INTERNAL', `an engine is started once; this one is ${phase}`);
       phase = 'starting';
       const results = await Promise.allSettled(slots.map(startThread));
       const failure = results.find((result) => result.status === 'rejected');
@@ -234,7 +253,8 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
         throw failure.reason;
       }
       // close() was called in between; it is at work on the threads.
-      if (closing !== undefined) throw new AppError('SIGHTLINE_INFERENCE_STOPPED', 'inference was stopped while it started');
+      if (closing !== undefined)
+        throw new AppError('SIGHTLINE_INFERENCE_STOPPED', 'inference was stopped while it started');
       phase = 'running';
       // Seldom enough to cost nothing, often enough to notice within a tenth more than the limit.
       watchdog = setInterval(watch, Math.max(10, runTimeoutMs / 10)).unref();
@@ -248,10 +268,16 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
       if (phase !== 'running') return refuse(new AppError('SIGHTLINE_INFERENCE_STOPPED', `inference is ${phase}`));
       // Transfer moves the whole memory behind a view, so an image that shares its memory would take that of others along.
       if (image.data.byteLength === 0 || image.data.byteLength !== image.data.buffer.byteLength) {
-        return Promise.reject(new AppError('SIGHTLINE_FRAME_SIZE_INVALID', 'the pixels of the image do not lie in a buffer of their own'));
+        return Promise.reject(
+          new AppError('SIGHTLINE_FRAME_SIZE_INVALID', 'the pixels of the image do not lie in a buffer of their own'),
+        );
       }
       if (queue.isFull) {
-        return refuse(new AppError('SIGHTLINE_INFERENCE_OVERLOADED', `${queue.capacity} images are waiting already`, { retryable: true }));
+        return refuse(
+          new AppError('SIGHTLINE_INFERENCE_OVERLOADED', `${queue.capacity} images are waiting already`, {
+            retryable: true,
+          }),
+        );
       }
       return new Promise<EngineOutcome>((resolve, reject) => {
         queue.offer({ image, deadlineMs, handedInMs: clock.monotonicMs(), resolve, reject });

@@ -22,7 +22,11 @@ export type CreateDecoder<Family extends ModelManifest['family']> = (
   rules: ScoreRules,
 ) => Decode;
 
-export function shapeMismatch(manifest: ModelManifest, expected: string, shapes: Readonly<Record<string, readonly number[]>>): AppError {
+export function shapeMismatch(
+  manifest: ModelManifest,
+  expected: string,
+  shapes: Readonly<Record<string, readonly number[]>>,
+): AppError {
   const found = Object.entries(shapes).map(([name, dims]) => `${name} [${dims.join(',')}]`);
   return new AppError(
     'SIGHTLINE_MODEL_SHAPE_MISMATCH',

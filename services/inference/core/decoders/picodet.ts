@@ -30,7 +30,11 @@ export const createPicodetDecoder: CreateDecoder<'picodet'> = (manifest, shapes,
     const [scoresName, ...moreScores] = named(classes);
     const [distancesName, ...moreDistances] = named(4 * bins);
     if (scoresName === undefined || distancesName === undefined || moreScores.length > 0 || moreDistances.length > 0) {
-      throw shapeMismatch(manifest, `for stride ${stride} outputs [1,${cells},${classes}] and [1,${cells},${4 * bins}]`, shapes);
+      throw shapeMismatch(
+        manifest,
+        `for stride ${stride} outputs [1,${cells},${classes}] and [1,${cells},${4 * bins}]`,
+        shapes,
+      );
     }
     return { scoresName, distancesName, stride, columns, cells };
   });

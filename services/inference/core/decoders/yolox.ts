@@ -41,16 +41,31 @@ export const createYoloxDecoder: CreateDecoder<'yolox'> = (manifest, shapes, rul
       const centreY = ((rows[at + 1] as number) + (grid.row[cell] as number)) * stride;
       const halfWidth = (Math.exp(rows[at + 2] as number) * stride) / 2;
       const halfHeight = (Math.exp(rows[at + 3] as number) * stride) / 2;
-      candidates.push(centreX - halfWidth, centreY - halfHeight, centreX + halfWidth, centreY + halfHeight, score, best);
+      candidates.push(
+        centreX - halfWidth,
+        centreY - halfHeight,
+        centreX + halfWidth,
+        centreY + halfHeight,
+        score,
+        best,
+      );
     }
   };
 };
 
-function layGrid(widthPx: number, heightPx: number, strides: readonly number[]): { stride: Float64Array; column: Float64Array; row: Float64Array } {
+function layGrid(
+  widthPx: number,
+  heightPx: number,
+  strides: readonly number[],
+): { stride: Float64Array; column: Float64Array; row: Float64Array } {
   const cells = strides.flatMap((stride) => {
     const columns = Math.floor(widthPx / stride);
     const rows = Math.floor(heightPx / stride);
-    return Array.from({ length: columns * rows }, (_, index) => ({ stride, column: index % columns, row: Math.floor(index / columns) }));
+    return Array.from({ length: columns * rows }, (_, index) => ({
+      stride,
+      column: index % columns,
+      row: Math.floor(index / columns),
+    }));
   });
   return {
     stride: Float64Array.from(cells, (cell) => cell.stride),

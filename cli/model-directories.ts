@@ -1,0 +1,28 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+export interface ModelDirectorySources {
+  /** The setting models_dir, from wherever it was given. */
+  readonly modelsDir?: string | undefined;
+  readonly stateDir?: string | undefined;
+}
+
+/** Where what outlives a run is kept unless `state_dir` says otherwise. */
+export function defaultStateDirectory(environment: Readonly<Record<string, string | undefined>>): string {
+  return join(environment['XDG_STATE_HOME'] ?? join(homedir(), '.local/state'), 'sightline');
+}
+
+/** Where models are looked for, first match wins: the user's own directory, those fetched on this machine, those that come with Sightline. */
+export function modelDirectories(
+  sources: ModelDirectorySources,
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  const own = sources.modelsDir ?? nonEmpty(environment['SIGHTLINE_MODELS_DIR']);
+  const state = sources.stateDir ?? nonEmpty(environment['SIGHTLINE_STATE_DIR']) ?? defaultStateDirectory(environment);
+  const shipped = resolve(import.meta.dirname, '../models');
+  return [...(own === undefined ? [] : [resolve(own)]), join(resolve(state), 'models'), shipped];
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}
