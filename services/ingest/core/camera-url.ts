@@ -65,7 +65,9 @@ export function parseCameraUrl(text: string, rules: CameraUrlRules = {}): Camera
   if (scheme === undefined) throw invalid('the URL does not start with a scheme such as rtsp://');
   if (!isCameraScheme(scheme)) throw invalid(`"${scheme}" is not a scheme that a camera can have; rtsp and rtsps are`);
   if (!rules.allowHttp && (scheme === 'http' || scheme === 'https')) {
-    throw invalid(`${scheme} cameras are switched off; --allow-http switches them on`);
+    throw new AppError('SIGHTLINE_CAMERA_URL_INVALID', `Not a usable camera URL: ${scheme} cameras are switched off`, {
+      action: 'Use the rtsp URL of the camera, or switch http cameras on with --allow-http.',
+    });
   }
 
   const url = parse(text);

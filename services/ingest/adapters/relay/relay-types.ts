@@ -4,6 +4,7 @@ import type { AppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import type { AddressPolicy } from '../../core/address-policy.ts';
 import type { CaptureClock } from '../../core/capture-clock.ts';
+import type { PictureFigures } from './picture-observer.ts';
 
 export type CameraTransport = 'tcp' | 'udp';
 export type CameraCodec = 'h264' | 'hevc' | 'mjpeg';
@@ -35,6 +36,8 @@ export interface RelayOptions {
   /** How long the local side waits for its one consumer. Default 15000. */
   readonly consumerTimeoutMs?: number;
   readonly onStep?: (step: RelayStep) => void;
+  /** Look at the packets for pictures and key frames (a probe does). Default false. */
+  readonly observePictures?: boolean;
 }
 
 export interface RelayContext {
@@ -91,6 +94,8 @@ export interface CameraRelay {
   readonly facts: CameraFacts;
   readonly captureClock: CaptureClock;
   stats(): RelayStats;
+  /** Null unless asked for by `observePictures`, and for http(s). */
+  pictures(): PictureFigures | null;
   /** Never rejects. */
   readonly closed: Promise<RelayEnd>;
   /** Takes leave of the camera (TEARDOWN, at most half a second) and frees everything. May be called twice. */

@@ -4,6 +4,7 @@ import type { CameraAddress } from '../../core/camera-url.ts';
 import { RtpCaptureClock } from '../../core/capture-clock.ts';
 import { controlName, LocalEndpoint } from './local-endpoint.ts';
 import { PacketCounter } from './packet-counter.ts';
+import { PictureObserver, type PictureFigures } from './picture-observer.ts';
 import { relayDefaults } from './relay-defaults.ts';
 import type {
   CameraFacts,
@@ -65,6 +66,7 @@ class RtspRelay implements CameraRelay {
   readonly #abort: AbortController;
   readonly #counter = new PacketCounter();
   readonly #isJpeg: boolean;
+  readonly #observer: PictureObserver | null;
   #endpoint: LocalEndpoint | null = null;
   #udp: UdpReceiver | null = null;
   #agreed: AgreedTransport = { rtpChannel: 0, rtcpChannel: 1, serverPorts: null };
@@ -97,6 +99,8 @@ class RtspRelay implements CameraRelay {
     this.#context = context;
     this.#abort = abort;
     this.#isJpeg = session.track.codec === 'mjpeg';
+    this.#observer =
+      options.observePictures === true ? new PictureObserver(session.track.codec, session.track.clockRateHz) : null;
     this.captureClock = new RtpCaptureClock({ clockRateHz: session.track.clockRateHz, clock: context.clock });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -161,6 +165,10 @@ class RtspRelay implements CameraRelay {
     };
   }
 
+  pictures(): PictureFigures | null {
+    return this.#observer?.figures ?? null;
+  }
+
   close(): Promise<void> {
     this.#finish({ reason: 'STOPPED', text: 'closed by us', error: null });
     return this.#closing ?? Promise.resolve();
@@ -218,6 +226,7 @@ class RtspRelay implements CameraRelay {
     if (this.#isJpeg && this.#counter.packets === 0 && !isJpegStart(bytes, offset, end)) return false;
     this.#counter.note(rtpSequence(bytes, offset), end - offset);
     this.captureClock.noteRtp(rtpTimestamp(bytes, offset));
+    this.#observer?.note(bytes, offset, end);
     return true;
   }
 
