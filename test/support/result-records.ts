@@ -31,6 +31,9 @@ export function makeDetectionFrame(changes: DetectionFrameChanges = {}): Detecti
   return {
     header: {
       message_id: messageId(identity.camera_id, identity.epoch, identity.frame_seq, model.digest),
+      camera_id: identity.camera_id,
+      epoch: identity.epoch,
+      frame_seq: identity.frame_seq,
       capture_time: captureTime,
       capture_time_source: 'ARRIVAL',
       capture_time_error_ms: 40,
@@ -39,7 +42,7 @@ export function makeDetectionFrame(changes: DetectionFrameChanges = {}): Detecti
       pts_us: identity.frame_seq * 200_000,
       producer: { service: 'inference', instance_id: 'a1', version: '0.1.0' },
       tags: { site: 'north' },
-      ...identity,
+      ...changes.header,
     },
     frame_width_px: 1920,
     frame_height_px: 1080,

@@ -23,7 +23,7 @@ export function shortestFloat(value: number): number {
   const float = Math.fround(value);
   if (!Number.isFinite(float)) return value;
   for (let digits = 6; digits < 9; digits += 1) {
-    const short = Number(value.toPrecision(digits));
+    const short = Number(float.toPrecision(digits));
     if (Math.fround(short) === float) return short;
   }
   return float;
