@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import type { PlanarImage } from '#shared/core/frame';
+import { createInputWriter } from '../../../services/inference/core/input-writer.ts';
+import { picodetManifest, yoloxManifest } from '../../support/manifests.ts';
+
+/** One colour all over: green 1, blue 2, red 3, unless said otherwise. */
+function image(widthPx: number, heightPx: number, [green, blue, red] = [1, 2, 3]): PlanarImage {
+  const size = widthPx * heightPx;
+  const data = new Uint8Array(size * 3);
+  data
+    .fill(green ?? 0, 0, size)
+    .fill(blue ?? 0, size, 2 * size)
+    .fill(red ?? 0, 2 * size);
+  return { format: 'gbrp', widthPx, heightPx, data };
+}
+
+function planes(tensor: Float32Array): Float32Array[] {
+  return [0, 1, 2].map((index) => tensor.subarray(index * 1024, (index + 1) * 1024));
+}
+
+describe('a letterboxed BGR input', () => {
+  const { input } = yoloxManifest;
+
+  test('holds blue, green and red in this order, and the filling below the picture', () => {
+    const writer = createInputWriter(input);
+    writer.write(image(32, 18));
+    const expected = [2, 1, 3].map((value) => new Float32Array(1024).fill(114).fill(value, 0, 32 * 18));
+    expect(planes(writer.tensor)).toEqual(expected);
+  });
+
+  test('puts each row of a narrow picture in its place', () => {
+    const writer = createInputWriter(input);
+    const narrow = image(3, 32);
+    for (let at = 0; at < 96; at++) narrow.data[96 + at] = at;
+    writer.write(narrow);
+    const [blue] = planes(writer.tensor);
+    expect(Array.from(blue?.subarray(64, 68) ?? [])).toEqual([6, 7, 8, 114]);
+  });
+
+  test('leaves nothing of a larger picture behind when a smaller one follows', () => {
+    const writer = createInputWriter(input);
+    writer.write(image(32, 32, [9, 9, 9]));
+    writer.write(image(32, 10));
+    const fresh = createInputWriter(input);
+    fresh.write(image(32, 10));
+    expect(writer.tensor).toEqual(fresh.tensor);
+  });
+
+  test('puts a centred picture into the middle', () => {
+    const writer = createInputWriter({ ...input, resize: { mode: 'letterbox', anchor: 'centre', padValue: 0 } });
+    writer.write(image(32, 16));
+    const [blue] = planes(writer.tensor);
+    expect(Array.from({ length: 32 }, (_, row) => blue?.[row * 32])).toEqual([
+      ...new Array<number>(8).fill(0),
+      ...new Array<number>(16).fill(2),
+      ...new Array<number>(8).fill(0),
+    ]);
+  });
+});
+
+test('takes mean and standard deviation of each channel in the order of the input, of the filling too', () => {
+  const writer = createInputWriter({
+    ...picodetManifest.input,
+    resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114 },
+  });
+  writer.write(image(16, 32, [165, 180, 150]));
+  const [red, green, blue] = planes(writer.tensor);
+  expect([red?.[0], green?.[0], blue?.[0]]).toEqual([1, 1, 1]);
+  expect(red?.[20]).toBeCloseTo((114 - 100) / 50, 6);
+  expect(blue?.[20]).toBeCloseTo((114 - 120) / 60, 6);
+});
+
+test.each([
+  ['is wider than the input', yoloxManifest.input, image(33, 10)],
+  ['has too few bytes', yoloxManifest.input, { ...image(32, 10), data: new Uint8Array(100) }],
+  ['has no pixels', yoloxManifest.input, image(0, 0)],
+  ['has half a pixel', yoloxManifest.input, { ...image(32, 10), heightPx: 9.5 }],
+  ['is not of the size that a stretching input takes', picodetManifest.input, image(32, 18)],
+])('refuses an image that %s', (_, input, wrong) => {
+  expect(() => {
+    createInputWriter(input).write(wrong);
+  }).toThrow(expect.objectContaining({ code: 'SIGHTLINE_FRAME_SIZE_INVALID' }));
+});
