@@ -123,13 +123,15 @@ function canonicalHost(hostname: string): string {
   return host.startsWith('[') ? host.slice(1, -1) : host;
 }
 
+/** Decodes the escapes that are whole; a stray % stays: people type passwords as they are. */
 function decodePart(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    // A stray % that starts no escape: people type passwords as they are.
-    return part;
-  }
+  return part.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) => {
+    try {
+      return decodeURIComponent(escapes);
+    } catch {
+      return escapes;
+    }
+  });
 }
 
 function hasControlCharacter(text: string): boolean {

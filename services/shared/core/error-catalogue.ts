@@ -33,6 +33,12 @@ export const errorCatalogue = {
     summary: 'A message was offered to the bus after it was closed.',
     action: 'Report it with the log lines before it: a service went on after its shutdown.',
   },
+  SIGHTLINE_SUMMARY_UNWRITABLE: {
+    exitCode: 3,
+    summary: 'The summary of a run could not be written.',
+    action:
+      'Give --summary a file in a directory that exists and may be written to. The results themselves were written.',
+  },
   SIGHTLINE_DEMO_UNAVAILABLE: {
     exitCode: 4,
     summary: 'The demo has no picture to show.',
@@ -100,6 +106,44 @@ export const errorCatalogue = {
     exitCode: 2,
     summary: 'The camera URL is not one that Sightline can use.',
     action: 'Write it as rtsp://user:password@host:port/path, with # / ? @ and % in the password percent-encoded.',
+  },
+  SIGHTLINE_FFMPEG_FAILED: {
+    exitCode: 70,
+    summary: 'ffmpeg ended in the middle of its work.',
+    action:
+      'Look at the log lines before it (SIGHTLINE_LOG_LEVEL=debug shows what ffmpeg said); memory limits are the usual reason.',
+  },
+  SIGHTLINE_FFMPEG_MISSING: {
+    exitCode: 4,
+    summary: 'There is no ffmpeg that Sightline can use on this machine.',
+    action: 'Install ffmpeg 4.3 or newer (Debian, Ubuntu: apt-get install ffmpeg), or name one with SIGHTLINE_FFMPEG.',
+  },
+  SIGHTLINE_FILE_CODEC_UNSUPPORTED: {
+    exitCode: 3,
+    summary: 'The file holds video in a codec that Sightline does not read.',
+    action: 'Convert it, for example: ffmpeg -i FILE -c:v libx264 NEW.mp4.',
+  },
+  SIGHTLINE_FILE_DAMAGED: {
+    exitCode: 3,
+    summary: 'Not one picture of the file could be decoded.',
+    action:
+      'Copy the file anew from where it came; a recording that was cut off may be mended with a tool for its format.',
+  },
+  SIGHTLINE_FILE_NOT_VIDEO: {
+    exitCode: 3,
+    summary: 'The file is not a video that Sightline knows.',
+    action: 'Give a file in MP4, MOV, Matroska, WebM, AVI, MPEG-TS, FLV or raw H.264, H.265 or MJPEG.',
+  },
+  SIGHTLINE_FILE_UNREADABLE: {
+    exitCode: 3,
+    summary: 'The file does not exist or cannot be read.',
+    action: 'Check the path and the permissions of the file.',
+  },
+  SIGHTLINE_STATE_DIR_UNUSABLE: {
+    exitCode: 4,
+    summary: 'The folder in which Sightline keeps its state cannot be written.',
+    action:
+      'Name a folder that can be written with SIGHTLINE_STATE_DIR, or mend the permissions of the one in the message.',
   },
   SIGHTLINE_FRAME_SIZE_INVALID: {
     exitCode: 70,

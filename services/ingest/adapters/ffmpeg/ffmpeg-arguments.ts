@@ -1,0 +1,142 @@
+import type { BoundingBoxRecord } from '#schemas';
+import type { InputGeometry } from '#shared/core/inference-geometry';
+import type { FfmpegDialect } from './ffmpeg-version.ts';
+
+export type FfmpegInput =
+  | { readonly kind: 'rtsp'; readonly url: string; readonly timeoutMs: number }
+  | {
+      readonly kind: 'http';
+      readonly url: string;
+      readonly timeoutMs: number;
+      /** Streams of single pictures carry no time: ffmpeg would count them at 25 a second. */
+      readonly stampOnArrival: boolean;
+    }
+  | {
+      readonly kind: 'file';
+      /** Absolute. */
+      readonly path: string;
+      readonly demuxer: string;
+      readonly realtime: boolean;
+      readonly loop: boolean;
+    };
+
+export interface FfmpegArgumentsOptions {
+  readonly input: FfmpegInput;
+  readonly fps: number;
+  readonly crop: BoundingBoxRecord | null;
+  readonly geometry: InputGeometry;
+  readonly dialect: FfmpegDialect;
+}
+
+/** Bilinear is what the reference implementations of the detectors resize with. */
+const scalerFlags = 'bilinear';
+/** What cameras send. */
+const cameraCodecs = 'h264,hevc,mjpeg';
+/** Files come from more places; still a list, for every decoder is a surface to attack. */
+const fileCodecs = `${cameraCodecs},mpeg4,mpeg1video,mpeg2video,vp8,vp9,av1,libdav1d`;
+/** 8192 x 4320 and a little: what lies above is a forged header that would take a GB for one picture. */
+const maxPixels = 36_000_000;
+const maxAllocationBytes = 268_435_456;
+/** Frames land on a grid cell though their time was rounded down, to milliseconds (Matroska) or ticks. */
+const gridToleranceSeconds = 0.001;
+
+/** The whole command line of the one ffmpeg process of a camera. Holds no credentials: a network camera comes through a relay. */
+export function ffmpegArguments(options: FfmpegArgumentsOptions): string[] {
+  return [
+    '-hide_banner',
+    '-nostdin',
+    '-nostats',
+    // Each line tells its level, and repeated lines are not folded: they are counted.
+    ...['-loglevel', 'repeat+level+info'],
+    ...['-max_alloc', String(maxAllocationBytes)],
+    // Times as the demuxer gives them: the capture clock knows those of the stream, not of ffmpeg's shifted copy.
+    '-copyts',
+    ...['-filter_threads', '1'],
+    ...['-threads', '1'],
+    ...['-max_pixels', String(maxPixels)],
+    ...inputArguments(options.input, options.dialect),
+    // The first real video stream; not the cover picture of a file.
+    ...['-map', '0:V:0'],
+    ...['-vf', filterGraph(options)],
+    ...[options.dialect.frameSyncOption, options.dialect.frameSyncOption === '-vsync' ? '0' : 'passthrough'],
+    ...['-f', 'rawvideo', '-flush_packets', '1', 'pipe:1'],
+  ];
+}
+
+function inputArguments(input: FfmpegInput, dialect: FfmpegDialect): string[] {
+  switch (input.kind) {
+    case 'rtsp':
+      return [
+        ...['-f', 'rtsp', '-rtsp_transport', 'tcp', '-allowed_media_types', 'video'],
+        ...['-protocol_whitelist', 'rtsp,rtp,tcp', '-codec_whitelist', cameraCodecs],
+        // Over TCP nothing is out of order, so nothing is held back to sort it.
+        ...['-max_delay', '0', '-reorder_queue_size', '0'],
+        ...['-analyzeduration', '1000000', '-probesize', '5000000'],
+        ...[dialect.rtspTimeoutOption, String(Math.round(input.timeoutMs * 1000))],
+        ...['-i', input.url],
+      ];
+    case 'http':
+      return [
+        ...['-protocol_whitelist', 'http,tcp', '-codec_whitelist', cameraCodecs],
+        ...['-format_whitelist', 'mpjpeg,mjpeg,hls,mpegts,mov,mp4,h264,hevc,matroska,webm'],
+        ...['-analyzeduration', '1000000', '-probesize', '5000000'],
+        ...['-rw_timeout', String(Math.round(input.timeoutMs * 1000))],
+        ...(input.stampOnArrival ? ['-use_wallclock_as_timestamps', '1'] : []),
+        ...['-i', input.url],
+      ];
+    case 'file':
+      return [
+        ...['-f', input.demuxer, '-protocol_whitelist', 'file', '-codec_whitelist', fileCodecs],
+        ...(input.realtime ? ['-re'] : []),
+        ...(input.loop ? ['-stream_loop', '-1'] : []),
+        // `file:` so that no character of the path is taken for a protocol or an option.
+        ...['-i', `file:${input.path}`],
+      ];
+  }
+}
+
+/** Exported for its tests. */
+export function filterGraph(options: Pick<FfmpegArgumentsOptions, 'fps' | 'crop' | 'geometry'>): string {
+  return [
+    `select='${samplingExpression(options.fps)}'`,
+    // Without this, showinfo prints all that an encoder attached to a picture.
+    'sidedata=mode=delete',
+    // One line per sampled frame with its time and size, before its bytes. The checksum would cost more than the scaling.
+    'showinfo=checksum=0',
+    ...(options.crop === null ? [] : [cropFilter(options.crop)]),
+    scaleFilter(options.geometry),
+    'format=gbrp',
+  ].join(',');
+}
+
+/**
+ * One frame per cell of a time grid of 1/fps, the first that falls into it: the rate is exact on average, no frame comes twice, and a
+ * stream with fewer frames gives all it has. A cell is left by time going either way: a camera that sets its clock back goes on.
+ */
+function samplingExpression(fps: number): string {
+  const cell = (time: string) => `floor((${time}+${gridToleranceSeconds})*${fps})`;
+  return `isnan(prev_selected_t)+not(eq(${cell('t')},${cell('prev_selected_t')}))`.replaceAll(',', '\\,');
+}
+
+/** The same arithmetic as `cropRectangle`, exact to the pixel. */
+function cropFilter(crop: BoundingBoxRecord): string {
+  const x = `clip(floor(${crop.x}*iw),0,iw-1)`;
+  const y = `clip(floor(${crop.y}*ih),0,ih-1)`;
+  const width = `clip(ceil(${crop.x + crop.width}*iw)-${x},1,iw-${x})`;
+  const height = `clip(ceil(${crop.y + crop.height}*ih)-${y},1,ih-${y})`;
+  return `crop=w='${escaped(width)}':h='${escaped(height)}':x='${escaped(x)}':y='${escaped(y)}':exact=1`;
+}
+
+/** The same arithmetic as `inferenceSize`, in integers that doubles hold exactly. */
+function scaleFilter(geometry: InputGeometry): string {
+  const { widthPx: width, heightPx: height, resize } = geometry;
+  if (resize.mode === 'stretch') return `scale=w=${width}:h=${height}:flags=${scalerFlags}`;
+  const isWide = `gte(iw*${height},ih*${width})`;
+  const scaledWidth = `if(${isWide},${width},max(1,floor(iw*${height}/ih)))`;
+  const scaledHeight = `if(${isWide},max(1,floor(ih*${width}/iw)),${height})`;
+  return `scale=w='${escaped(scaledWidth)}':h='${escaped(scaledHeight)}':flags=${scalerFlags}`;
+}
+
+function escaped(expression: string): string {
+  return expression.replaceAll(',', '\\,');
+}

@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** Two pipes from a child to us, as file descriptors: the reading ends do not block, the writing ends are for the child's stdio. */
+export interface OutputPipes {
+  readonly pictures: PipeEnds;
+  readonly messages: PipeEnds;
+}
+
+export interface PipeEnds {
+  readonly readFd: number;
+  readonly writeFd: number;
+}
+
+/**
+ * Real pipes by way of mkfifo. Node's own stdio are socket pairs with a fresh 64 kB buffer per read, at twice the cost of a frame; and the
+ * messages can be read here and now, when the frame that they speak of has come. Null where there is no mkfifo: then Node's have to do.
+ * The names are gone before this returns, so nobody else can open them.
+ */
+export async function openOutputPipes(): Promise<OutputPipes | null> {
+  // 0700, and a name that nobody guesses.
+  const folder = await mkdtemp(join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), 'sightline-'));
+  try {
+    const pictures = join(folder, 'pictures');
+    const messages = join(folder, 'messages');
+    await promisify(execFile)('mkfifo', ['-m', '600', pictures, messages], { timeout: 5_000 });
+    const first = openPipe(pictures);
+    try {
+      return { pictures: first, messages: openPipe(messages) };
+    } catch (error) {
+      closePipe(first);
+      throw error;
+    }
+  } catch {
+    return null;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Closes both ends; for pipes that no child took over. */
+export function closePipe(ends: PipeEnds): void {
+  closeSync(ends.writeFd);
+  closeSync(ends.readFd);
+}
+
+function openPipe(path: string): PipeEnds {
+  // The reading end first and without blocking, else each open would wait for the other.
+  const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return { readFd, writeFd: openSync(path, constants.O_WRONLY) };
+  } catch (error) {
+    closeSync(readFd);
+    throw error;
+  }
+}

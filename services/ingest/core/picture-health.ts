@@ -1,0 +1,71 @@
+import type { PlanarImage } from '#shared/core/frame';
+
+export type PictureTrouble = 'NONE' | 'DARK' | 'FROZEN';
+
+export interface PictureHealthOptions {
+  /** Dark for this long counts. Default 5000. */
+  readonly darkAfterMs?: number;
+  /**
+   * Without any change for this long the picture counts as frozen. Default 30000: an encoder that skips still blocks repeats a picture
+   * exactly until its next keyframe, which may be 10 s away; sensor noise then changes it.
+   */
+  readonly frozenAfterMs?: number;
+}
+
+/** Points looked at in a picture: enough to see that sensor noise lives, few enough to cost a few microseconds. */
+const sampleTarget = 2000;
+/** 0..255; a covered lens or a camera without light gives 0..8, the darkest street at night still has its lamps. */
+const darkLevel = 20;
+const darkShare = 0.98;
+/** ffmpeg's scaler and decoder are exact, so a repeated picture is equal to the bit; 1 is left for encoders that breathe. */
+const sameWithin = 1;
+
+/**
+ * Whether a picture that arrives also shows something. Looks at a lattice of points of the green plane, which is most of what the eye calls
+ * brightness. ffmpeg's blackframe and freezedetect say the same for twenty times the cost.
+ */
+export class PictureHealth {
+  readonly #darkAfterMs: number;
+  readonly #frozenAfterMs: number;
+  #samples = new Uint8Array(0);
+  #shape = 0;
+  #darkSinceMs: number | null = null;
+  #sameSinceMs: number | null = null;
+
+  constructor(options: PictureHealthOptions = {}) {
+    this.#darkAfterMs = options.darkAfterMs ?? 5_000;
+    this.#frozenAfterMs = options.frozenAfterMs ?? 30_000;
+  }
+
+  /** `nowMs` is any clock that runs evenly with the pictures: arrival for a camera, presentation time for a file. */
+  check(image: PlanarImage, nowMs: number): PictureTrouble {
+    const { data, widthPx, heightPx } = image;
+    const planeSize = widthPx * heightPx;
+    // An odd step that is no divisor of the width walks over all columns.
+    let step = Math.max(1, Math.floor(planeSize / sampleTarget)) | 1;
+    if (step > 1 && widthPx % step === 0) step += 2;
+    const count = Math.ceil(planeSize / step);
+    const isFirst = this.#samples.length !== count || this.#shape !== widthPx;
+    if (isFirst) {
+      this.#samples = new Uint8Array(count);
+      this.#shape = widthPx;
+    }
+    const samples = this.#samples;
+    let dark = 0;
+    let changed = 0;
+    for (let index = 0, at = 0; at < planeSize; index++, at += step) {
+      const value = data[at] ?? 0;
+      const difference = value - (samples[index] ?? 0);
+      if (difference > sameWithin || difference < -sameWithin) changed++;
+      if (value < darkLevel) dark++;
+      samples[index] = value;
+    }
+    const isDark = dark >= count * darkShare;
+    this.#darkSinceMs = isDark ? (this.#darkSinceMs ?? nowMs) : null;
+    this.#sameSinceMs = changed === 0 && !isFirst ? (this.#sameSinceMs ?? nowMs) : null;
+    // Darkness first: a black picture does not change either.
+    if (this.#darkSinceMs !== null && nowMs - this.#darkSinceMs >= this.#darkAfterMs) return 'DARK';
+    if (this.#sameSinceMs !== null && nowMs - this.#sameSinceMs >= this.#frozenAfterMs) return 'FROZEN';
+    return 'NONE';
+  }
+}
