@@ -21,8 +21,9 @@ export function createInputWriter(input: ModelInput): InputWriter {
   const { widthPx, heightPx } = input;
   const planeLength = widthPx * heightPx;
   const tensor = new Float32Array(3 * planeLength);
+  const tensorPairs = new Float64Array(tensor.buffer, 0, Math.floor(tensor.length / 2));
   const padValue = input.resize.mode === 'letterbox' ? input.resize.padValue : 0;
-  const channels = [...input.channelOrder].map((letter, index) => {
+  const channels = input.channelOrder.split('').map((letter, index) => {
     const mean = input.mean[index] ?? 0;
     const std = input.std[index] ?? 1;
     return {
@@ -31,7 +32,7 @@ export function createInputWriter(input: ModelInput): InputWriter {
       from: index * planeLength,
       factor: 1 / std,
       offset: -mean / std,
-      isPlain: mean === 0 && std === 1,
+      pairs: mean === 0 && std === 1 ? undefined : pairTable(1 / std, -mean / std),
     };
   });
   let filledFor = '';
@@ -50,6 +51,23 @@ export function createInputWriter(input: ModelInput): InputWriter {
     );
   }
 
+  function writeRun(
+    channel: (typeof channels)[number],
+    data: Uint8Array<ArrayBuffer>,
+    source: number,
+    target: number,
+    length: number,
+  ): void {
+    const { pairs, factor, offset } = channel;
+    if (pairs !== undefined && source % 2 === 0 && target % 2 === 0 && length % 2 === 0 && data.byteOffset % 2 === 0) {
+      const bytePairs = new Uint16Array(data.buffer, data.byteOffset + source, length / 2);
+      writePairs(tensorPairs, target / 2, bytePairs, pairs);
+      return;
+    }
+    tensor.set(data.subarray(source, source + length), target);
+    if (pairs !== undefined) scale(tensor, target, target + length, factor, offset);
+  }
+
   return {
     tensor,
     write(image) {
@@ -64,15 +82,13 @@ export function createInputWriter(input: ModelInput): InputWriter {
         const source = channel.sourcePlane * imageLength;
         const target = channel.from + placed.yPx * widthPx + placed.xPx;
         if (image.widthPx === widthPx) {
-          tensor.set(image.data.subarray(source, source + imageLength), target);
-          if (!channel.isPlain) scale(tensor, target, target + imageLength, channel.factor, channel.offset);
+          writeRun(channel, image.data, source, target, imageLength);
           continue;
         }
         for (let row = 0; row < image.heightPx; row++) {
           const rowSource = source + row * image.widthPx;
           const rowTarget = target + row * widthPx;
-          tensor.set(image.data.subarray(rowSource, rowSource + image.widthPx), rowTarget);
-          if (!channel.isPlain) scale(tensor, rowTarget, rowTarget + image.widthPx, channel.factor, channel.offset);
+          writeRun(channel, image.data, rowSource, rowTarget, image.widthPx);
         }
       }
       filledFor = geometry;
@@ -80,8 +96,34 @@ export function createInputWriter(input: ModelInput): InputWriter {
   };
 }
 
-/** In place, 0.16 ms for 320x320x3: faster than a table of 256 entries (0.25 ms) and than rounding each step to float32 (0.27 ms). */
+/** For every two bytes, as a little-endian number, the two floats that they become, packed into the eight bytes of one double. */
+function pairTable(factor: number, offset: number): Float64Array {
+  const floats = new Float32Array(2 * 65_536);
+  for (let pair = 0; pair < 65_536; pair++) {
+    floats[2 * pair] = (pair & 255) * factor + offset;
+    floats[2 * pair + 1] = (pair >> 8) * factor + offset;
+  }
+  return new Float64Array(floats.buffer);
+}
+
+/**
+ * Two pixels a step, four steps a round. 416x416x3 on a busy machine: 0.13 ms, against 0.55 ms by a table of single pixels and 0.6 ms by
+ * arithmetic on what `set` wrote. Only moved, never computed with, the doubles keep their bits: one would be a NaN, whose bits the engine
+ * may change, only where a float in it is.
+ */
+function writePairs(target: Float64Array, from: number, source: Uint16Array, table: Float64Array): void {
+  const { length } = source;
+  const end = length - (length % 4);
+  for (let index = 0; index < end; index += 4) {
+    target[from + index] = table[source[index] ?? 0] ?? 0;
+    target[from + index + 1] = table[source[index + 1] ?? 0] ?? 0;
+    target[from + index + 2] = table[source[index + 2] ?? 0] ?? 0;
+    target[from + index + 3] = table[source[index + 3] ?? 0] ?? 0;
+  }
+  for (let index = end; index < length; index++) target[from + index] = table[source[index] ?? 0] ?? 0;
+}
+
+/** For runs that do not begin and end on a pair. */
 function scale(values: Float32Array, from: number, to: number, factor: number, offset: number): void {
-  // The cast: from and to lie in the tensor.
-  for (let index = from; index < to; index++) values[index] = (values[index] as number) * factor + offset;
+  for (let index = from; index < to; index++) values[index] = (values[index] ?? 0) * factor + offset;
 }

@@ -4,13 +4,17 @@ import { createInputWriter } from '../../../services/inference/core/input-writer
 import { picodetManifest, yoloxManifest } from '../../support/manifests.ts';
 
 /** One colour all over: green 1, blue 2, red 3, unless said otherwise. */
-function image(widthPx: number, heightPx: number, [green, blue, red] = [1, 2, 3]): PlanarImage {
+function image(
+  widthPx: number,
+  heightPx: number,
+  [green, blue, red]: readonly [number, number, number] = [1, 2, 3],
+): PlanarImage {
   const size = widthPx * heightPx;
   const data = new Uint8Array(size * 3);
   data
-    .fill(green ?? 0, 0, size)
-    .fill(blue ?? 0, size, 2 * size)
-    .fill(red ?? 0, 2 * size);
+    .fill(green, 0, size)
+    .fill(blue, size, 2 * size)
+    .fill(red, 2 * size);
   return { format: 'gbrp', widthPx, heightPx, data };
 }
 
@@ -68,6 +72,33 @@ test('takes mean and standard deviation of each channel in the order of the inpu
   expect([red?.[0], green?.[0], blue?.[0]]).toEqual([1, 1, 1]);
   expect(red?.[20]).toBeCloseTo((114 - 100) / 50, 6);
   expect(blue?.[20]).toBeCloseTo((114 - 120) / 60, 6);
+});
+
+test.each([
+  ['whole', 32, 32],
+  ['with a last pair of its own', 32, 31],
+  ['of an odd width', 31, 32],
+  ['narrow', 30, 32],
+])('normalises every pixel of an image that is %s', (_, widthPx, heightPx) => {
+  const { input } = picodetManifest;
+  const writer = createInputWriter({ ...input, resize: { mode: 'letterbox', anchor: 'centre', padValue: 0 } });
+  const picture = image(widthPx, heightPx);
+  picture.data.forEach((_value, index) => (picture.data[index] = (index * 37) % 256));
+  writer.write(picture);
+  const [left, top] = [Math.floor((32 - widthPx) / 2), Math.floor((32 - heightPx) / 2)];
+  const found: number[] = [];
+  const expected: number[] = [];
+  for (const [channel, plane] of [2, 0, 1].entries()) {
+    for (let row = 0; row < heightPx; row++) {
+      for (let column = 0; column < widthPx; column++) {
+        const value = picture.data[(plane * heightPx + row) * widthPx + column] ?? Number.NaN;
+        found.push(planes(writer.tensor)[channel]?.[(top + row) * 32 + left + column] ?? Number.NaN);
+        expected.push((value - (input.mean[channel] ?? 0)) / (input.std[channel] ?? 1));
+      }
+    }
+  }
+  const worst = Math.max(...found.map((value, index) => Math.abs(value - (expected[index] ?? Number.NaN))));
+  expect(worst).toBeLessThan(1e-5);
 });
 
 test.each([

@@ -126,9 +126,9 @@ describe('names the field that is wrong', () => {
 describe('refuses what is not a plain YAML manifest', () => {
   const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]']
     .concat(
-      [...'bcdefghij'].map(
-        (name, index) => `${name}: &${name} [${new Array(9).fill(`*${'abcdefghi'[index] ?? ''}`).join(', ')}]`,
-      ),
+      'bcdefghij'
+        .split('')
+        .map((name, index) => `${name}: &${name} [${new Array(9).fill(`*${'abcdefghi'[index] ?? ''}`).join(', ')}]`),
     )
     .join('\n');
 

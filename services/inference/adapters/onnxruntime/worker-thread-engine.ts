@@ -221,7 +221,7 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
     await whenQuiet();
     clearInterval(watchdog);
     const results = await Promise.allSettled(
-      slots.map((slot) => slot.thread?.stop(slot.state === 'stalled' ? 0 : runTimeoutMs)),
+      slots.map(async (slot) => slot.thread?.stop(slot.state === 'stalled' ? 0 : runTimeoutMs)),
     );
     phase = 'stopped';
     wakeWaiters();

@@ -20,27 +20,26 @@ export const createYoloxDecoder: CreateDecoder<'yolox'> = (manifest, shapes, rul
   return (tensors, candidates) => {
     const rows = tensors[outputName]?.data;
     if (rows === undefined) return;
-    // The casts below: every index is in range, because the shape was checked against the grid when the decoder was made.
     for (let cell = 0, at = 0; cell < grid.stride.length; cell++, at += rowLength) {
-      const objectness = rows[at + 4] as number;
+      const objectness = rows[at + 4] ?? 0;
       // A class score is at most 1, so nothing in this row can reach the threshold. NaN falls out here too.
       if (!(objectness >= lowestScore)) continue;
       let best = -1;
       let bestScore = -1;
       for (let classIndex = 0; classIndex < scoreByClass.length; classIndex++) {
-        const score = rows[at + 5 + classIndex] as number;
+        const score = rows[at + 5 + classIndex] ?? 0;
         if (score > bestScore) {
           bestScore = score;
           best = classIndex;
         }
       }
       const score = objectness * bestScore;
-      if (best < 0 || !(score >= (scoreByClass[best] as number))) continue;
-      const stride = grid.stride[cell] as number;
-      const centreX = ((rows[at] as number) + (grid.column[cell] as number)) * stride;
-      const centreY = ((rows[at + 1] as number) + (grid.row[cell] as number)) * stride;
-      const halfWidth = (Math.exp(rows[at + 2] as number) * stride) / 2;
-      const halfHeight = (Math.exp(rows[at + 3] as number) * stride) / 2;
+      if (best < 0 || !(score >= (scoreByClass[best] ?? 0))) continue;
+      const stride = grid.stride[cell] ?? 0;
+      const centreX = ((rows[at] ?? 0) + (grid.column[cell] ?? 0)) * stride;
+      const centreY = ((rows[at + 1] ?? 0) + (grid.row[cell] ?? 0)) * stride;
+      const halfWidth = (Math.exp(rows[at + 2] ?? 0) * stride) / 2;
+      const halfHeight = (Math.exp(rows[at + 3] ?? 0) * stride) / 2;
       candidates.push(
         centreX - halfWidth,
         centreY - halfHeight,
