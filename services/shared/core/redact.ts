@@ -1,11 +1,5 @@
 const mask = '***';
 
-/**
- * From `scheme://` to the last `@` before a blank. Greedy on purpose: a password typed with a raw `/`, `#` or `@` in it must not show,
- * at the price that a URL with an `@` in its path loses its host.
- */
-const userinfoInText = /([a-z][a-z0-9+.-]*:\/\/)\S*@/gi;
-const userinfoOfUrl = /^(\s*[a-z][a-z0-9+.-]*:\/\/)[^]*@/i;
 const authorizationHeader = /((?:proxy-)?authorization["']?\s*[:=]\s*)[^\r\n]*/gi;
 /** Cameras that take their password in the path or query: `?user=admin&password=…`, `/user=admin&password=…&channel=1`. */
 const secretParameter =
@@ -13,7 +7,7 @@ const secretParameter =
 
 /** A URL as people and logs may see it: without user name, password and what looks like a secret parameter. Works on text that is no valid URL. */
 export function redactUrl(url: string): string {
-  return maskParameters(url.replace(userinfoOfUrl, `$1${mask}@`));
+  return maskParameters(maskUserinfo(url));
 }
 
 /**
@@ -26,7 +20,18 @@ export function scrubSecrets(text: string, secrets: readonly string[] = []): str
     if (secret === '') continue;
     for (const form of new Set([secret, encodeLoosely(secret)])) scrubbed = scrubbed.replaceAll(form, mask);
   }
-  return maskParameters(scrubbed.replace(authorizationHeader, `$1${mask}`).replace(userinfoInText, `$1${mask}@`));
+  const withoutHeaders = scrubbed.replace(authorizationHeader, `$1${mask}`);
+  return maskParameters(withoutHeaders.replace(/\S+/g, maskUserinfo));
+}
+
+/**
+ * From the first `://` to the last `@`. Greedy on purpose: a password typed with a raw `/`, `#` or `@` in it must not show, at the price
+ * that a URL with an `@` in its path loses its host. Not a regular expression: those that find this can be made to backtrack for minutes.
+ */
+function maskUserinfo(text: string): string {
+  const start = text.indexOf('://');
+  const end = text.lastIndexOf('@');
+  return start < 0 || end < start ? text : `${text.slice(0, start + 3)}${mask}${text.slice(end)}`;
 }
 
 function maskParameters(text: string): string {
