@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { InvalidArgumentError, type Command } from 'commander';
 import { AppError } from '#shared/core/errors';
 import { toJsonLine } from '../../services/results/core/json-line.ts';
@@ -123,17 +122,27 @@ function complain(part: Extract<ResultsPart, { kind: 'end' }>): void {
   process.stderr.write(`${text}: the writer was stopped by force or still runs; everything before it was read\n`);
 }
 
+let readerHasGone = false;
+
 /** Writes to standard output; false when the reader has gone, which is how `| head` ends a long output. */
 async function print(text: string): Promise<boolean> {
   const { stdout } = process;
-  if (stdout.listenerCount('error') === 0) stdout.on('error', () => undefined);
-  if (stdout.destroyed) return false;
-  if (stdout.write(text)) return true;
-  const settled = new AbortController();
-  const { signal } = settled;
-  await Promise.race([once(stdout, 'drain', { signal }), once(stdout, 'close', { signal })]).catch(() => undefined);
-  settled.abort();
-  return !stdout.destroyed;
+  if (readerHasGone) return false;
+  return new Promise((resolve) => {
+    // A stream that fails says so twice: to the write and, where nobody listened, to the whole process.
+    const onError = (): void => {
+      readerHasGone = true;
+    };
+    stdout.once('error', onError);
+    stdout.write(text, (error) => {
+      if (error instanceof Error) {
+        readerHasGone = true;
+      } else {
+        stdout.off('error', onError);
+      }
+      resolve(!readerHasGone);
+    });
+  });
 }
 
 function wholeNumber(text: string): number {

@@ -23,8 +23,9 @@ export function verifyText(report: VerifyReport, fileCount: number): string {
   }
   const openEpochs = report.cameras.reduce((sum, camera) => sum + camera.open_epochs, 0);
   if (openEpochs > 0) {
-    const why = report.statuses === 0 ? 'no camera statuses were given' : 'no camera status closes them';
-    parts.push(`open end: ${plural(openEpochs, 'epoch')}: ${why}, so frames after the last record are not known\n`);
+    parts.push(
+      `open end: ${plural(openEpochs, 'epoch')} that no camera status closes; frames after the last record are not known\n`,
+    );
   }
   for (const { rule, file, camera_id, epoch, frame_seq, text } of report.violations) {
     const where = [

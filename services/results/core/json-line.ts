@@ -22,7 +22,8 @@ function shortenFloat(_key: string, value: unknown): unknown {
 export function shortestFloat(value: number): number {
   const float = Math.fround(value);
   if (!Number.isFinite(float)) return value;
-  for (let digits = 6; digits < 9; digits += 1) {
+  // Any float of up to 7 digits is found at once, as zeros at the end do not print; 9 digits always do.
+  for (let digits = 7; digits < 9; digits += 1) {
     const short = Number(float.toPrecision(digits));
     if (Math.fround(short) === float) return short;
   }

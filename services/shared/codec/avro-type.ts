@@ -12,8 +12,6 @@ export interface AvroType<T> {
   decode(bytes: Buffer, offset: number): { readonly value: T; readonly end: number } | undefined;
   /** Reads values that were written with another version of the schema. Throws SIGHTLINE_RESULTS_UNREADABLE where the two do not fit. */
   reading(writerSchema: unknown): Pick<AvroType<T>, 'decode'>;
-  /** True where the value is one of this type, of whatever it was read. */
-  holds(value: unknown): value is T;
 }
 
 /** Compiles a schema. `T` is the caller's word for what the schema says; schemas/types.ts is held to the schemas by a test. */
@@ -63,7 +61,6 @@ export function createAvroType<T>(schema: unknown): AvroType<T> {
         });
       }
     },
-    holds: (value): value is T => type.isValid(value) && nonFiniteField(value as T) === undefined,
   };
 }
 
@@ -86,7 +83,7 @@ function createDecode<T>(
   return (bytes, offset) => {
     let decoded: { value: unknown; offset: number };
     try {
-      decoded = readerType.decode(bytes, offset, resolver) as { value: unknown; offset: number };
+      decoded = readerType.decode(bytes, offset, resolver);
     } catch (error) {
       throw new AppError('SIGHTLINE_RESULTS_UNREADABLE', 'the bytes are not what the schema says', { cause: error });
     }
