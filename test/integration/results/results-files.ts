@@ -66,7 +66,7 @@ export interface CommandOutcome {
 
 /** Runs `sightline results …`. */
 export async function runResults(...parameters: readonly string[]): Promise<CommandOutcome> {
-  const script = resolve(import.meta.dirname, '../../support/results-command.ts');
+  const script = resolve(import.meta.dirname, '../../../cli/bin.mjs');
   return new Promise((settle) => {
     execFile(
       process.execPath,
