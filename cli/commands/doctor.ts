@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import colours from 'picocolors';
 
@@ -15,7 +16,7 @@ import {
 } from '../doctor/checks.ts';
 import { checkModel } from '../doctor/model-check.ts';
 import { doctorText } from '../doctor/doctor-text.ts';
-import { resultsDirectory, stateDirectory } from '../run/directories.ts';
+import { defaultStateDirectory } from '../model-directories.ts';
 import { runSettings, type RunSettings } from '../run/run-settings.ts';
 
 interface DoctorOptions {
@@ -58,8 +59,14 @@ async function examine(settings: RunSettings): Promise<DoctorRow[]> {
     checkFfmpeg(settings.ffmpeg),
     checkFfprobe(settings.ffmpeg),
     checkModel(settings),
-    checkDirectory('state', stateDirectory(settings)),
+    checkDirectory('state', settings.state_dir ?? defaultStateDirectory(process.env)),
     ...(results === undefined ? [] : [checkDirectory('results', results)]),
   ]);
   return [...instant, ...asked.flat()];
+}
+
+/** The directory that a `results` setting writes into; undefined for standard output. */
+function resultsDirectory(results: string): string | undefined {
+  if (results === '-') return undefined;
+  return /\.(?:avro|jsonl)$/i.test(results) ? dirname(results) : results;
 }

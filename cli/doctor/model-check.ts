@@ -1,7 +1,7 @@
 import { AppError } from '#shared/core/errors';
 
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
-import { modelDirectories } from '../run/directories.ts';
+import { modelDirectories } from '../model-directories.ts';
 import type { RunSettings } from '../run/run-settings.ts';
 import type { DoctorRow } from './checks.ts';
 
@@ -11,9 +11,9 @@ export async function checkModel(
 ): Promise<DoctorRow> {
   const check = 'model';
   try {
-    const { manifest, modelPath } = await createModelLibrary({ directories: modelDirectories(settings) }).load(
-      settings.model,
-    );
+    const { manifest, modelPath } = await createModelLibrary({
+      directories: modelDirectories({ modelsDir: settings.models_dir, stateDir: settings.state_dir }, process.env),
+    }).load(settings.model);
     return {
       check,
       state: 'ok',
