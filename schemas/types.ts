@@ -93,7 +93,7 @@ export interface TimingRecord {
   readonly preprocess: number;
   readonly inference: number;
   readonly postprocess: number;
-  /** From capture_time to the moment that the result was made. */
+  /** From capture_time to the moment that the result was made; of a recording (CONTAINER) from ingest_time. */
   readonly capture_to_result: number;
 }
 

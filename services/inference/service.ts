@@ -1,6 +1,6 @@
 import type { Clock } from '#shared/core/clock';
 import { AppError, toAppError } from '#shared/core/errors';
-import type { SampledFrame } from '#shared/core/frame';
+import type { FrameTimes, SampledFrame } from '#shared/core/frame';
 import {
   inferenceSize,
   placeImage,
@@ -96,7 +96,7 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
       timing_ms:
         change.timing === undefined
           ? null
-          : { ...change.timing, capture_to_result: (nowUs - times.captureTimeUs) / 1000 },
+          : { ...change.timing, capture_to_result: (nowUs - latencyStartUs(times)) / 1000 },
     };
   }
 
@@ -192,6 +192,11 @@ function objectsOf(
 }
 
 /** Ingest counted this frame as analysed; it turned out otherwise, and the sum has to stay. */
+/** A recording was made long ago: what its age is at the end says nothing about us, so its time counts from ingest. */
+function latencyStartUs(times: FrameTimes): number {
+  return times.captureTimeSource === 'CONTAINER' ? times.ingestTimeUs : times.captureTimeUs;
+}
+
 function movedTo(accounting: AccountingRecord, field: 'frames_failed' | 'frames_dropped_deadline'): AccountingRecord {
   return { ...accounting, frames_analysed: accounting.frames_analysed - 1, [field]: accounting[field] + 1 };
 }

@@ -33,7 +33,7 @@ const scalerFlags = 'bilinear';
 /** What cameras send. */
 const cameraCodecs = 'h264,hevc,mjpeg';
 /** Files come from more places; still a list, for every decoder is a surface to attack. */
-const fileCodecs = `${cameraCodecs},mpeg4,mpeg1video,mpeg2video,vp8,vp9,av1,libdav1d`;
+const fileCodecs = `${cameraCodecs},mpeg4,msmpeg4,msmpeg4v2,msmpeg4v1,wmv1,wmv2,h263,flv,mpeg1video,mpeg2video,vp8,vp9,av1,libdav1d,theora,prores,dvvideo,ffv1,rawvideo`;
 /** 8192 x 4320 and a little: what lies above is a forged header that would take a GB for one picture. */
 const maxPixels = 36_000_000;
 const maxAllocationBytes = 268_435_456;

@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto';
+import type { CameraStatus, DetectionFrame, ProducerRecord } from '#schemas';
+import { createMemoryMessageBus } from '#shared/bus/memory-message-bus';
+import { outgoing } from '#shared/bus/message-bus';
+import { cameraStatusTopic, detectionsTopic, framesTopic } from '#shared/bus/topics';
+import type { Clock } from '#shared/core/clock';
+import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
+import type { Logger } from '#shared/core/logger';
+import type { Metrics } from '#shared/core/metrics';
+import type { Readiness, Service } from '#shared/core/service';
+import { packageVersion } from '#shared/runtime/package-version';
+import type { InferenceEngine } from '../../services/inference/core/ports.ts';
+import { createInferenceService } from '../../services/inference/service.ts';
+import { ingestDefaults } from '../../services/ingest/config.ts';
+import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
+import type { CameraSnapshot } from '../../services/ingest/core/camera-supervisor.ts';
+import type { EpochStore, OpenFrameSource } from '../../services/ingest/core/ports.ts';
+import { createIngestService } from '../../services/ingest/service.ts';
+import type { ResultsCounts, ResultsWriter } from '../../services/results/core/ports.ts';
+
+export interface EmbeddedPipelineOptions {
+  readonly cameras: readonly CameraSpec[];
+  readonly openSource: OpenFrameSource;
+  readonly engine: InferenceEngine;
+  readonly epochs: EpochStore;
+  readonly pool: FrameBufferPool;
+  readonly results: ResultsWriter;
+  /** Called for every record that was written; for the summary and the live view. */
+  readonly onDetections: (record: DetectionFrame) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface EmbeddedPipeline extends Service {
+  cameras(): readonly CameraSnapshot[];
+  results(): ResultsCounts;
+}
+
+/** Everything in one process: cameras -> frames -> detections -> results, over the bus in memory. */
+export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): EmbeddedPipeline {
+  const { engine, results, clock, logger, metrics, onDetections } = options;
+  const instanceId = randomUUID();
+  const producer = (service: string): ProducerRecord => ({ service, instance_id: instanceId, version: packageVersion });
+  // One frame of a camera waits here while others are run; more would only make live results later, and files wait anyway.
+  const bus = createMemoryMessageBus({ capacityPerKey: 1 });
+  const inference = createInferenceService({ engine, producer: producer('inference'), clock, logger, metrics });
+  const ingest = createIngestService({
+    cameras: options.cameras,
+    config: ingestDefaults,
+    openSource: options.openSource,
+    publishFrame: (frame) => bus.publish(framesTopic, { key: frame.cameraId, value: frame }),
+    publishStatus: (status) => bus.publish(cameraStatusTopic, { key: status.camera_id, value: status }),
+    epochs: options.epochs,
+    pool: options.pool,
+    clock,
+    logger,
+    metrics,
+    producer: producer('ingest'),
+    random: Math.random,
+  });
+
+  const failed = Promise.withResolvers<never>();
+  // Whoever waits for `finished` sees it; before that nobody may be waiting.
+  failed.promise.catch(() => undefined);
+  let closing: Promise<void> | undefined;
+
+  async function writeDetections(record: DetectionFrame): Promise<void> {
+    await results.writeDetections(record);
+    onDetections(record);
+  }
+
+  async function start(): Promise<void> {
+    await results.open();
+    await inference.start();
+    const subscriptions = await Promise.all([
+      // One frame more than there are workers: the next one lies ready when a worker comes free.
+      bus.process(framesTopic, { group: 'inference', maxInFlight: engine.workers + 1 }, async ({ key, value }) => [
+        outgoing(detectionsTopic, key, await inference.analyse(value)),
+      ]),
+      bus.consume(detectionsTopic, { group: 'results', maxInFlight: 64 }, ({ value }) => writeDetections(value)),
+      bus.consume<CameraStatus>(cameraStatusTopic, { group: 'results', maxInFlight: 64 }, ({ value }) =>
+        results.writeStatus(value),
+      ),
+    ]);
+    for (const subscription of subscriptions) subscription.failed.catch(failed.reject);
+    await ingest.start();
+  }
+
+  async function drain(): Promise<void> {
+    await Promise.race([ingest.drain(), failed.promise]);
+    await Promise.race([bus.idle(), failed.promise]);
+    await inference.drain();
+  }
+
+  async function close(): Promise<void> {
+    const steps = [() => ingest.close(), () => bus.close(), () => inference.close(), () => results.close()];
+    const failures: unknown[] = [];
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  return {
+    name: 'sightline',
+    start,
+    finished: Promise.race([ingest.finished, failed.promise]),
+    drain,
+    close: () => (closing ??= close()),
+    readiness(): Readiness {
+      for (const service of [inference, ingest]) {
+        const readiness = service.readiness();
+        if (!readiness.ready) return readiness;
+      }
+      return { ready: true };
+    },
+    cameras: () => ingest.cameras(),
+    results: () => results.counts(),
+  };
+}

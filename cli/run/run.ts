@@ -1,0 +1,194 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { AppError } from '#shared/core/errors';
+import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
+import type { Logger } from '#shared/core/logger';
+import { createMetricStore } from '#shared/core/metric-store';
+import { startHealthServer } from '#shared/runtime/health-server';
+import { loadConfig } from '#shared/runtime/load-config';
+import { createLogger } from '#shared/runtime/logger';
+import { createMetricsText } from '#shared/runtime/metrics';
+import { packageVersion } from '#shared/runtime/package-version';
+import { superviseService } from '#shared/runtime/run-service';
+import { systemClock } from '#shared/runtime/system-clock';
+import { openSqliteEpochStore } from '#shared/store/sqlite-epoch-store';
+import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
+import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
+import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
+import type { CameraSnapshot } from '../../services/ingest/core/camera-supervisor.ts';
+import { parseDestination } from '../../services/results/core/destination.ts';
+import { createRunSummary } from '../../services/results/core/run-summary.ts';
+import { createResultsWriter } from '../../services/results/results-writer.ts';
+import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
+import { createCameraSpecs } from './camera-specs.ts';
+import { createDemoCamera } from './demo-camera.ts';
+import { createEmbeddedPipeline } from './embedded-pipeline.ts';
+import { createLiveDisplay } from './live-display.ts';
+import { LiveRows } from './live-rows.ts';
+import { readCpuTime } from './process-cpu.ts';
+import { startProgressLog } from './progress-log.ts';
+import { reportCameras, type RunReport } from './run-report.ts';
+import { runSettings, type RunSettings } from './run-settings.ts';
+import { withDuration } from './with-duration.ts';
+
+export interface RunRequest {
+  readonly configFile?: string;
+  /** Settings from the command line, in the shape of `runSettings`. */
+  readonly flags: Readonly<Record<string, unknown>>;
+}
+
+const bytesPerMegabyte = 1024 * 1024;
+/** Frames on their way round: a few for each camera of a small site; more cameras take new memory and give it back. */
+const pooledFrameBytes = 64 * bytesPerMegabyte;
+
+/** `sightline run`: cameras to results in one process, until the sources end, the time is over or a signal comes. */
+export async function run(request: RunRequest): Promise<void> {
+  const settings: RunSettings = loadConfig<typeof runSettings, RunSettings>(runSettings, {
+    ...(request.configFile === undefined ? {} : { file: request.configFile }),
+    environment: process.env,
+    flags: request.flags,
+  });
+  const destination = parseDestination(settings.results);
+  const stateDir = path.resolve(settings.state_dir ?? defaultStateDirectory(process.env));
+  const clock = systemClock;
+  const liveRows = new LiveRows(clock);
+  let snapshots: () => readonly CameraSnapshot[] = () => [];
+  const isLive = process.stderr.isTTY && settings.log.format === 'auto' && settings.log.level === 'info';
+  const display = isLive ? createLiveDisplay(process.stderr, () => liveRows.rows(snapshots())) : undefined;
+  const logger = await createLogger({
+    level: settings.log.level,
+    ...(display === undefined
+      ? { format: settings.log.format }
+      : { format: 'pretty', destination: display.destination }),
+  });
+
+  const cameras = await chooseCameras(settings, stateDir, logger);
+  const library = createModelLibrary({
+    directories: modelDirectories({ modelsDir: settings.models_dir, stateDir }, process.env),
+  });
+  const model = await library.load(settings.model);
+  const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
+  const engine = createWorkerThreadEngine({
+    model,
+    clock,
+    logger,
+    thresholds: {
+      ...(settings.threshold === undefined ? {} : { score: settings.threshold }),
+      perClass: settings.thresholds,
+    },
+    ...(settings.threads === undefined ? {} : { workers: settings.threads }),
+    recycle: (data) => {
+      pool.give(data);
+    },
+  });
+  const results = createResultsWriter({
+    destination,
+    rotation: {
+      maxFileBytes: settings.rotate.size_mb * bytesPerMegabyte,
+      maxFileAgeMs: settings.rotate.minutes * 60_000,
+    },
+    logger,
+    clock,
+  });
+  const metrics = createMetricStore();
+  const openSource = await createFfmpegSources({
+    ffmpegPath: settings.ffmpeg,
+    geometry: model.manifest.input,
+    pool,
+    policy: { denyLoopback: settings.deny_loopback, denyPrivate: settings.deny_private },
+    clock,
+    logger,
+  });
+  const summary = createRunSummary();
+  const pipeline = createEmbeddedPipeline({
+    cameras,
+    openSource,
+    engine,
+    epochs: await openSqliteEpochStore(stateDir),
+    pool,
+    results,
+    onDetections: (record) => {
+      summary.add(record);
+      liveRows.add(record);
+    },
+    clock,
+    logger,
+    metrics,
+  });
+  snapshots = () => pipeline.cameras();
+
+  const { name, version, digest } = { ...model.manifest, digest: model.digest };
+  logger.info(
+    { model: name, version, cameras: cameras.length, results: settings.results, threads: engine.workers },
+    'starting',
+  );
+  const health =
+    settings.http.port === undefined
+      ? undefined
+      : await startHealthServer({
+          port: settings.http.port,
+          host: settings.http.host,
+          readiness: () => pipeline.readiness(),
+          metricsText: createMetricsText(metrics),
+          logger,
+        });
+  if (health !== undefined) logger.info({ url: health.url }, 'serving /healthz, /readyz and /metrics');
+  const stopProgress = display === undefined ? startProgressLog(logger, () => liveRows.rows(snapshots())) : undefined;
+  const startedUs = clock.nowUs();
+  const startedMs = clock.monotonicMs();
+  display?.start();
+  const outcome = await superviseService(withDuration(pipeline, settings.duration_s), { logger });
+  display?.stop();
+  stopProgress?.();
+  await health?.close();
+
+  const cpu = readCpuTime();
+  const figures = summary.summary({ cpuMs: cpu.totalMs });
+  const report: RunReport = {
+    sightline_version: packageVersion,
+    started_at: new Date(startedUs / 1000).toISOString(),
+    ended_at: new Date(clock.nowUs() / 1000).toISOString(),
+    wall_seconds: (clock.monotonicMs() - startedMs) / 1000,
+    model: { name, version, digest },
+    results: settings.results,
+    cpu: { total_ms: cpu.totalMs, children_counted: cpu.children },
+    cameras: reportCameras(pipeline.cameras(), figures),
+  };
+  if (settings.summary !== undefined) await writeSummary(settings.summary, report);
+  for (const camera of report.cameras) {
+    const {
+      camera_id: id,
+      frames_analysed: analysed,
+      frames_filtered: filtered,
+      frames_dropped: dropped,
+      objects,
+    } = camera;
+    logger.info({ camera: id, analysed, filtered, dropped, objects, state: camera.state }, 'camera done');
+  }
+  logger.info({ results: settings.results, records: pipeline.results().recordsWritten }, 'stopped');
+  if (outcome.error !== undefined) throw outcome.error;
+  if (outcome.signal === undefined) throwForFailedCameras(pipeline.cameras());
+}
+
+async function chooseCameras(settings: RunSettings, stateDir: string, logger: Logger): Promise<readonly CameraSpec[]> {
+  const cameras = createCameraSpecs(settings, process.env);
+  return cameras.length > 0 ? cameras : [await createDemoCamera(settings, stateDir, logger)];
+}
+
+async function writeSummary(file: string, report: RunReport): Promise<void> {
+  try {
+    await writeFile(file, `${JSON.stringify(report, undefined, 2)}\n`);
+  } catch (error) {
+    throw new AppError('SIGHTLINE_SUMMARY_UNWRITABLE', `the summary ${file} cannot be written`, { cause: error });
+  }
+}
+
+/** A run that ended by itself with a camera that never worked, or stopped working, did not do what was asked. */
+function throwForFailedCameras(cameras: readonly CameraSnapshot[]): void {
+  const failures = cameras.filter((camera) => camera.errorCode !== null);
+  const first = failures[0];
+  if (first?.errorCode == null) return;
+  const others = failures.length > 1 ? ` (and ${failures.length - 1} more cameras)` : '';
+  throw new AppError(first.errorCode, `camera ${first.id}: ${first.reasonText}${others}`);
+}

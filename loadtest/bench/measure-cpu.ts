@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+
+export interface MeasuredRun {
+  /** User and system time of the command and of everything it waited for. */
+  readonly cpuMs: number;
+  readonly wallMs: number;
+  readonly stdout: string;
+}
+
+const millisecondsPerTick = 10;
+
+/** Runs a command to its end, one at a time, and reads what it cost from our own account of ended children (proc(5): cutime, cstime). */
+export async function measureCommand(
+  command: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<MeasuredRun> {
+  const cpuBefore = endedChildrenMs();
+  const startedMs = performance.now();
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  const [code] = (await once(child, 'close')) as [number | null];
+  const wallMs = performance.now() - startedMs;
+  if (code !== 0)
+    throw new Error(`${command} ${args.slice(0, 3).join(' ')} … ended with ${code ?? 'a signal'}:\n${stderr()}`);
+  return { cpuMs: endedChildrenMs() - cpuBefore, wallMs, stdout: stdout() };
+}
+
+function collect(stream: NodeJS.ReadableStream): () => string {
+  const chunks: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return () => Buffer.concat(chunks).toString();
+}
+
+function endedChildrenMs(): number {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[13]) + Number(fields[14])) * millisecondsPerTick;
+}
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export function spreadOf(values: readonly number[]): Spread {
+  const sorted = values.toSorted((one, other) => one - other);
+  const at = (index: number): number => sorted[index] ?? Number.NaN;
+  const middle = sorted.length / 2;
+  const median = sorted.length % 2 === 1 ? at(Math.floor(middle)) : (at(middle - 1) + at(middle)) / 2;
+  return { median, min: at(0), max: at(sorted.length - 1) };
+}

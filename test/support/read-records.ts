@@ -1,0 +1,11 @@
+import type { DetectionFrame } from '#schemas';
+import { findResultsFiles, readResults } from '../../services/results/results-reader.ts';
+
+/** All detection records of results files, in the order in which they stand there. */
+export async function readDetections(...inputs: readonly string[]): Promise<DetectionFrame[]> {
+  const records: DetectionFrame[] = [];
+  for await (const part of readResults(await findResultsFiles(inputs, { withStatusesBeside: false }))) {
+    if (part.kind === 'records' && part.schema === 'detection-frame') records.push(...part.records);
+  }
+  return records;
+}
