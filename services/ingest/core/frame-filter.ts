@@ -26,14 +26,14 @@ const brightnessShare = 1 / 60;
 /** A region of fewer changed cells is smaller than what a detector can name: 8 cells are 128 pixels of the inference picture. */
 const minimumRegionCells = 8;
 /** Exposure is corrected apart in bands of brightness, for a step of exposure moves bright cells more than dark ones. */
-const bandCount = 4;
-const bandShift = 10;
+const bandCount = 16;
+const bandShift = 8;
 const levelsPerCell = 4096;
 /** A band with fewer cells takes the shift of the whole picture. */
 const minimumBandCells = 64;
-/** Differences are counted in steps of one grey level, -255..255. */
-const histogramSize = 512;
-const histogramCentre = 256;
+/** Differences are counted in steps of one grey level, -128..127; what lies outside counts as the outermost. */
+const histogramSize = 256;
+const histogramCentre = 128;
 
 const everything: MotionRecord = { score: 1, regions: [{ x: 0, y: 0, width: 1, height: 1 }] };
 
@@ -120,7 +120,9 @@ export class FrameFilter {
     const histograms = this.#histograms.fill(0);
     for (let cell = 0; cell < cells.length; cell++) {
       const level = before[cell]!;
-      const slot = (level >> bandShift) * histogramSize + histogramCentre + ((cells[cell]! - level + 8) >> 4);
+      const step = (cells[cell]! - level + 8) >> 4;
+      const inside = step < -histogramCentre ? -histogramCentre : step >= histogramCentre ? histogramCentre - 1 : step;
+      const slot = (level >> bandShift) * histogramSize + histogramCentre + inside;
       histograms[slot] = histograms[slot]! + 1;
     }
     const whole = this.#whole.fill(0);

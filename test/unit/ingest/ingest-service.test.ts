@@ -1,0 +1,256 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { AppError } from '#shared/core/errors';
+import { cameraError } from '../../../services/ingest/core/camera-failure.ts';
+import { createCameraSpec } from '../../../services/ingest/core/camera-spec.ts';
+import type { StreamEnd } from '../../../services/ingest/core/ports.ts';
+import {
+  accountingGaps,
+  grayFrame,
+  ingestHarness,
+  ManualClock,
+  scriptedSources,
+  settle,
+  type IngestHarnessOptions,
+  type ScriptedConnection,
+} from '../../support/ingest-doubles.ts';
+
+const live = createCameraSpec({ id: 'yard', url: 'rtsp://camera.example/1' });
+const file = createCameraSpec({ id: 'clip', url: 'clip.mp4', untilEnd: true });
+const ended: StreamEnd = { reason: 'END_OF_STREAM', text: 'read to its end', error: null };
+const refused: StreamEnd = { reason: 'REFUSED', text: 'refused', error: cameraError('SIGHTLINE_CAMERA_REFUSED', 'refused') };
+
+async function started(options: Omit<IngestHarnessOptions, 'openSource' | 'clock'>) {
+  const clock = new ManualClock();
+  const connections: ScriptedConnection[] = [];
+  const openSource = scriptedSources((connection) => connections.push(connection));
+  const harness = ingestHarness({ ...options, openSource, clock });
+  onTestFinished(() => harness.service.close());
+  await harness.service.start();
+  await settle();
+  const latest = (): ScriptedConnection => {
+    const connection = connections.at(-1);
+    if (connection === undefined) throw new Error('nothing connected');
+    return connection;
+  };
+  return { ...harness, clock, connections, latest };
+}
+
+describe('ingest of a live camera', () => {
+  test('tells of each change of state once, with the epoch that it speaks of', async () => {
+    const run = await started({ cameras: [live] });
+    run.latest().sink.frame(grayFrame(0));
+    run.latest().sink.frame(grayFrame(200));
+    await settle();
+    run.latest().end(ended);
+    await run.clock.advance(1_000);
+    run.latest().sink.frame(grayFrame(0));
+    await settle();
+    expect(run.statuses.map(({ state, reason_code, epoch, frame_seq }) => [state, reason_code, epoch, frame_seq])).toEqual([
+      ['CONNECTING', 'NONE', 1, 0],
+      ['ONLINE', 'NONE', 1, 1],
+      ['OFFLINE', 'END_OF_STREAM', 1, 2],
+      ['CONNECTING', 'NONE', 2, 0],
+      ['ONLINE', 'NONE', 2, 1],
+    ]);
+    expect(run.service.cameras()[0]).toMatchObject({ reconnects: 1, received: 3, handedOn: 3 });
+    expect(new Set(run.statuses.map(({ message_id }) => message_id)).size).toBe(5);
+  });
+
+  test('waits longer after each refusal and says when it tries again', async () => {
+    const run = await started({ cameras: [live] });
+    for (const waitMs of [999, 1998, 3996]) {
+      run.latest().end(refused);
+      await settle();
+      expect(run.statuses.at(-1)).toMatchObject({ state: 'OFFLINE', reason_code: 'REFUSED', backoff_ms: waitMs });
+      const attempts = run.connections.length;
+      await run.clock.advance(waitMs - 1);
+      expect(run.connections).toHaveLength(attempts);
+      await run.clock.advance(1);
+      expect(run.connections).toHaveLength(attempts + 1);
+    }
+  });
+
+  test('gives up a silent stream as stalled and connects again', async () => {
+    const run = await started({ cameras: [live] });
+    run.latest().sink.frame(grayFrame(0));
+    await run.clock.advance(14_000);
+    expect(run.latest().signal.aborted).toBe(false);
+    await run.clock.advance(1_000);
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'OFFLINE', reason_code: 'STALLED', epoch: 1 });
+    await run.clock.advance(1_000);
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'CONNECTING', epoch: 2 });
+  });
+
+  test('tells a stream without a decodable picture from one that does not come', async () => {
+    const run = await started({ cameras: [live] });
+    run.latest().sink.facts({ codec: 'h264', widthPx: 640, heightPx: 480, declaredFps: 25, durationMs: null });
+    await run.clock.advance(15_000);
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'OFFLINE', reason_code: 'NO_KEYFRAME', codec: 'h264' });
+  });
+
+  test('lets the newest frames win over a slow reader and counts each one that gave way', async () => {
+    const gate = Promise.withResolvers<void>();
+    const run = await started({ cameras: [live], publishFrame: () => gate.promise });
+    for (let index = 0; index < 20; index++) run.latest().sink.frame(grayFrame(index * 200));
+    await settle();
+    expect(run.service.cameras()[0]).toMatchObject({ received: 20, dropped: { ring_full: 15 } });
+    gate.resolve();
+    await settle();
+    expect(run.frames.map(({ frameSeq }) => frameSeq)).toEqual([1, 17, 18, 19, 20]);
+    expect(accountingGaps(run.frames)).toEqual([]);
+  });
+
+  test('counts frames that nobody would take, and tells of them in a closing frame', async () => {
+    let isDown = true;
+    const publishFrame = async (): Promise<void> => {
+      if (isDown) throw new Error('bus is down');
+    };
+    const run = await started({ cameras: [live], publishFrame });
+    for (let index = 0; index < 3; index++) {
+      run.latest().sink.frame(grayFrame(index * 200));
+      await settle();
+    }
+    isDown = false;
+    run.latest().end(ended);
+    await settle();
+    expect(run.frames).toHaveLength(1);
+    expect(run.frames[0]).toMatchObject({ frameSeq: 3, fate: 'dropped', image: null, accounting: { drops_by_reason: { bus_unavailable: 3 } } });
+    expect(accountingGaps(run.frames)).toEqual([]);
+  });
+
+  test('gives a frame a deadline counted from its arrival', async () => {
+    const run = await started({ cameras: [live] });
+    await run.clock.advance(500);
+    run.latest().sink.frame(grayFrame(0));
+    await settle();
+    expect(run.frames[0]?.deadlineMs).toBe(2_500);
+  });
+
+  test('says that a picture is black, and that it is well again', async () => {
+    const run = await started({ cameras: [live] });
+    for (let atMs = 0; atMs <= 6_000; atMs += 200) run.latest().sink.frame(grayFrame(atMs, 0));
+    await settle();
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'DEGRADED', reason_code: 'DARK', previous_state: 'ONLINE' });
+    run.latest().sink.frame(grayFrame(6_200, 120));
+    await settle();
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'ONLINE', reason_code: 'NONE', previous_state: 'DEGRADED' });
+  });
+
+  test('says that a picture is frozen, and that it moves again', async () => {
+    const run = await started({ cameras: [live] });
+    for (let atMs = 0; atMs <= 31_000; atMs += 200) run.latest().sink.frame(grayFrame(atMs, 100));
+    await settle();
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'DEGRADED', reason_code: 'FROZEN' });
+    run.latest().sink.frame(grayFrame(31_200, 103));
+    await settle();
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'ONLINE' });
+  });
+
+  test('is rejected for good where trying again cannot help', async () => {
+    const run = await started({ cameras: [live] });
+    const error = new AppError('SIGHTLINE_CAMERA_NOT_ALLOWED', 'not allowed');
+    run.latest().end({ reason: 'NOT_ALLOWED', text: 'not allowed', error });
+    await run.service.finished;
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'REJECTED', reason_code: 'NOT_ALLOWED' });
+    expect(run.service.cameras()[0]?.errorCode).toBe('SIGHTLINE_CAMERA_NOT_ALLOWED');
+  });
+
+  test('does not suffer from the failure of another camera', async () => {
+    const other = createCameraSpec({ id: 'gate', url: 'rtsp://camera.example/2' });
+    const run = await started({ cameras: [live, other] });
+    run.connections.find(({ camera }) => camera.id === 'gate')?.end(refused);
+    run.connections.find(({ camera }) => camera.id === 'yard')?.sink.frame(grayFrame(0));
+    await settle();
+    expect(run.service.cameras().map(({ id, state }) => [id, state])).toEqual([
+      ['yard', 'ONLINE'],
+      ['gate', 'OFFLINE'],
+    ]);
+  });
+
+  test('hands on what it has when drained, and tells that it stopped', async () => {
+    const run = await started({ cameras: [live] });
+    run.latest().sink.frame(grayFrame(0));
+    await run.service.drain();
+    await run.service.finished;
+    expect(run.frames).toHaveLength(1);
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'ENDED', reason_code: 'STOPPED', frame_seq: 1 });
+    expect(run.service.readiness()).toMatchObject({ ready: false });
+  });
+
+  test('stops while it waits to connect again', async () => {
+    const run = await started({ cameras: [live] });
+    run.latest().end(refused);
+    await settle();
+    await run.service.drain();
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'ENDED', reason_code: 'STOPPED' });
+  });
+});
+
+describe('ingest of a file until its end', () => {
+  test('makes the source wait instead of dropping a frame', async () => {
+    const gate = Promise.withResolvers<void>();
+    const run = await started({ cameras: [file], publishFrame: () => gate.promise });
+    const waits: (Promise<void> | undefined)[] = [];
+    for (let index = 0; index < 5; index++) waits.push(run.latest().sink.frame(grayFrame(index * 200)));
+    expect(waits.map((wait) => wait !== undefined)).toEqual([false, false, false, false, true]);
+    gate.resolve();
+    await waits.at(-1);
+    run.latest().end(ended);
+    await run.service.finished;
+    expect(run.frames.map(({ frameSeq }) => frameSeq)).toEqual([1, 2, 3, 4, 5]);
+    expect(run.frames.every(({ deadlineMs }) => deadlineMs === null)).toBe(true);
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'ENDED', reason_code: 'END_OF_STREAM', frame_seq: 5 });
+  });
+
+  test('does not take its own waiting for a stalled source', async () => {
+    const gate = Promise.withResolvers<void>();
+    const run = await started({ cameras: [file], publishFrame: () => gate.promise });
+    for (let index = 0; index < 5; index++) run.latest().sink.frame(grayFrame(index * 200));
+    await run.clock.advance(60_000);
+    expect(run.latest().signal.aborted).toBe(false);
+    gate.resolve();
+    run.latest().end(ended);
+    await run.service.finished;
+    expect(run.frames).toHaveLength(5);
+  });
+
+  test('keeps exact counts with the filter on, to the last filtered frame', async () => {
+    const filtered = createCameraSpec({ id: 'clip', url: 'clip.mp4', untilEnd: true, filter: 'auto' });
+    const run = await started({ cameras: [filtered] });
+    for (let index = 0; index < 40; index++) await run.latest().sink.frame(grayFrame(index * 100));
+    run.latest().end(ended);
+    await run.service.finished;
+    const counts = run.service.cameras()[0];
+    expect(counts?.received).toBe(40);
+    expect(counts?.filtered).toBeGreaterThan(20);
+    expect(run.frames.at(-1)).toMatchObject({ frameSeq: 40, fate: 'filtered', image: null });
+    expect(accountingGaps(run.frames)).toEqual([]);
+  });
+
+  test('is rejected where it never was a video', async () => {
+    const run = await started({ cameras: [file] });
+    const error = new AppError('SIGHTLINE_FILE_NOT_VIDEO', 'no video');
+    run.latest().end({ reason: 'NO_VIDEO', text: 'no video', error });
+    await run.service.finished;
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'REJECTED', reason_code: 'NO_VIDEO' });
+  });
+});
+
+describe('closing ingest', () => {
+  test('does not hang on a reader that never takes its frame', async () => {
+    const run = await started({ cameras: [live], publishFrame: () => new Promise(() => undefined) });
+    for (let index = 0; index < 3; index++) run.latest().sink.frame(grayFrame(index * 200));
+    await settle();
+    const closed = run.service.close();
+    await run.clock.advance(5_000);
+    await closed;
+    expect(run.service.close()).toBe(run.service.close());
+  });
+
+  test('refuses two cameras of one name', () => {
+    const openSource = scriptedSources(() => undefined);
+    expect(() => ingestHarness({ cameras: [live, live], openSource, clock: new ManualClock() })).toThrow(
+      expect.objectContaining({ code: 'SIGHTLINE_CONFIG_INVALID' }),
+    );
+  });
+});
