@@ -1,4 +1,5 @@
 import ffmpeg from 'fluent-ffmpeg';
+import { AppError } from '#shared/core/errors';
 
 /** What ffprobe says of the video of an input. */
 export interface ProbedVideo {
@@ -6,10 +7,10 @@ export interface ProbedVideo {
   readonly widthPx: number;
   readonly heightPx: number;
   readonly declaredFps: number | null;
-  /** Packets and decoded key frames within the part that was read, where counting was asked for. */
-  readonly packets: number | null;
-  readonly keyframes: number | null;
-  readonly durationS: number | null;
+  /** Within the part that was read. */
+  readonly packets: number;
+  /** Of what was asked to be decoded. */
+  readonly decodedFrames: number;
 }
 
 export interface ProbeInput {
@@ -19,44 +20,50 @@ export interface ProbeInput {
   readonly inputOptions: readonly string[];
   /** Read this much of the video after its head is known. */
   readonly readSeconds: number;
-  /** Decode the key frames of it and count them. */
-  readonly decodeKeyframes: boolean;
+  /** What of it to decode and count. */
+  readonly decode: 'nothing' | 'keyframes' | 'all';
 }
 
+/** fluent-ffmpeg gives its errors no code; this is the whole message of the one that is not about the input. */
+const notInstalled = 'Cannot find ffprobe';
+
 /**
- * Runs ffprobe through fluent-ffmpeg and gives the first video stream; undefined where the input has none. Rejects where ffprobe finds
- * nothing that it knows. fluent-ffmpeg cannot end a running ffprobe: whoever calls ends its input (closing the relay does).
+ * Runs ffprobe through fluent-ffmpeg and looks at the first video stream. 'unreadable': ffprobe knows nothing in it. Throws where there is
+ * no ffprobe. fluent-ffmpeg cannot end a running ffprobe: whoever calls ends its input (closing the relay does).
  */
-export function probeVideo({
-  input,
-  inputOptions,
-  readSeconds,
-  decodeKeyframes,
-}: ProbeInput): Promise<ProbedVideo | undefined> {
-  const decoding = decodeKeyframes ? ['-skip_frame', 'nokey', '-count_frames'] : [];
+export function probeVideo(probe: ProbeInput): Promise<ProbedVideo | 'no-video' | 'unreadable'> {
+  const { input, inputOptions, readSeconds, decode } = probe;
+  const decoding = {
+    nothing: [],
+    keyframes: ['-skip_frame', 'nokey', '-count_frames'],
+    all: ['-count_frames'],
+  }[decode];
   const reading = ['-count_packets', '-read_intervals', `%+${readSeconds}`];
   const options = ['-v', 'error', '-select_streams', 'v:0', ...decoding, ...reading, ...inputOptions];
   return new Promise((resolve, reject) => {
     ffmpeg.ffprobe(input, options, (error: unknown, data: ffmpeg.FfprobeData) => {
+      if (error instanceof Error && error.message === notInstalled) {
+        reject(new AppError('SIGHTLINE_FFMPEG_MISSING', 'ffprobe, which comes with ffmpeg, was not found'));
+        return;
+      }
       if (error !== null && error !== undefined) {
-        reject(error instanceof Error ? error : new Error('ffprobe failed'));
+        resolve('unreadable');
         return;
       }
       const stream = data.streams.find(({ codec_type }) => codec_type === 'video');
-      resolve(stream === undefined ? undefined : toProbedVideo(stream, data.format));
+      resolve(stream === undefined ? 'no-video' : toProbedVideo(stream));
     });
   });
 }
 
-function toProbedVideo(stream: ffmpeg.FfprobeStream, format: ffmpeg.FfprobeFormat): ProbedVideo {
+function toProbedVideo(stream: ffmpeg.FfprobeStream): ProbedVideo {
   return {
     codec: stream.codec_name ?? 'unknown',
     widthPx: stream.width ?? 0,
     heightPx: stream.height ?? 0,
     declaredFps: parseRate(stream.avg_frame_rate) ?? parseRate(stream.r_frame_rate),
     packets: asCount(stream.nb_read_packets),
-    keyframes: asCount(stream.nb_read_frames),
-    durationS: typeof format.duration === 'number' ? format.duration : null,
+    decodedFrames: asCount(stream.nb_read_frames),
   };
 }
 
@@ -67,6 +74,7 @@ function parseRate(rate: string | undefined): number | null {
   return fps > 0 && fps < 1000 ? fps : null;
 }
 
-function asCount(value: unknown): number | null {
-  return typeof value === 'number' ? value : null;
+/** ffprobe writes N/A for none. */
+function asCount(value: unknown): number {
+  return typeof value === 'number' ? value : 0;
 }

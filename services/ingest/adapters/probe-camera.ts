@@ -45,6 +45,7 @@ const watchSeconds = 60;
 const minimumWatchMs = 1_500;
 /** Of a file, as it is read without waiting. */
 const readFileSeconds = 20;
+const readAgainSeconds = 3;
 /** What ffprobe may read before it says what it saw; a live camera gives a key frame every 1 to 4 s. */
 const analyseUs = 1_500_000;
 const badFile = {
@@ -167,11 +168,15 @@ async function watchStream(
     input: relay.localUrl,
     inputOptions: inputOptionsFor(relay),
     readSeconds: isHttp ? 1 : watchSeconds,
-    decodeKeyframes: false,
-  }).catch(() => undefined);
+    decode: 'nothing',
+  });
   const ends = new AbortController();
   void relay.closed.then(() => ends.abort());
-  void probing.then(() => ends.abort());
+  // A failure is heard below, where its outcome is awaited.
+  probing.then(
+    () => ends.abort(),
+    () => ends.abort(),
+  );
   const over = AbortSignal.any([signal, ends.signal]);
 
   let firstDataMs: number | null = null;
@@ -184,7 +189,7 @@ async function watchStream(
   await relay.close();
   const video = await probing;
   const end = await relay.closed;
-  if (video !== undefined && video.widthPx > 0) {
+  if (typeof video !== 'string' && video.widthPx > 0) {
     probe.find({
       codec: video.codec,
       width_px: video.widthPx,
@@ -269,24 +274,35 @@ async function probeFile(probe: Probe, path: string, options: ProbeOptions): Pro
   const whenOutOfTime = new Promise<'out-of-time'>((resolvePromise) => {
     timeLimit.addEventListener('abort', () => resolvePromise('out-of-time'), { once: true });
   });
-  try {
-    // `file:` and an absolute path, so that no name is taken for an option or a protocol.
-    const input = `file:${resolve(path)}`;
-    const inputOptions = ['-protocol_whitelist', 'file'];
-    const video = await Promise.race([
-      probeVideo({ input, inputOptions, readSeconds: readFileSeconds, decodeKeyframes: true }),
-      whenOutOfTime,
-    ]);
-    options.signal?.throwIfAborted();
-    if (video === 'out-of-time') return fileFailure(probe, 'stream', outOfTime('ffprobe did not finish with the file'));
-    if (video === undefined) return fileFailure(probe, 'stream', badFile.noVideo);
-    probe.find(fileFindings(video));
-    if (video.widthPx === 0 || video.keyframes === 0) return fileFailure(probe, 'stream', badFile.undecodable);
-    probe.step('stream', true, `${video.codec} ${video.widthPx}x${video.heightPx}`);
-    return null;
-  } catch {
-    return fileFailure(probe, 'stream', badFile.unknown);
+  const file = await Promise.race([examineFile(path), whenOutOfTime]);
+  options.signal?.throwIfAborted();
+  if (file === 'out-of-time') return fileFailure(probe, 'stream', outOfTime('ffprobe did not finish with the file'));
+  if (file === 'unreadable') return fileFailure(probe, 'stream', badFile.unknown);
+  if (file === 'no-video') return fileFailure(probe, 'stream', badFile.noVideo);
+  probe.find(file.findings);
+  if (!file.isDecodable) return fileFailure(probe, 'stream', badFile.undecodable);
+  probe.step('stream', true, file.text);
+  return null;
+}
+
+interface ExaminedFile {
+  readonly findings: Partial<ProbeFindings>;
+  readonly isDecodable: boolean;
+  readonly text: string;
+}
+
+async function examineFile(path: string): Promise<ExaminedFile | 'no-video' | 'unreadable'> {
+  // `file:` and an absolute path, so that no name is taken for an option or a protocol.
+  const source = { input: `file:${resolve(path)}`, inputOptions: ['-protocol_whitelist', 'file'] };
+  const video = await probeVideo({ ...source, readSeconds: readFileSeconds, decode: 'keyframes' });
+  if (typeof video === 'string') return video;
+  let isDecodable = video.widthPx > 0 && video.decodedFrames > 0;
+  if (!isDecodable && video.packets > 0) {
+    // Video with gradual refresh has no key frame at all and is good all the same.
+    const all = await probeVideo({ ...source, readSeconds: readAgainSeconds, decode: 'all' });
+    isDecodable = typeof all !== 'string' && all.widthPx > 0 && all.decodedFrames > 0;
   }
+  return { findings: fileFindings(video), isDecodable, text: `${video.codec} ${video.widthPx}x${video.heightPx}` };
 }
 
 function fileFailure(probe: Probe, step: ProbeStepName, failure: Failure): Failure {
@@ -295,15 +311,15 @@ function fileFailure(probe: Probe, step: ProbeStepName, failure: Failure): Failu
 }
 
 function fileFindings(video: ProbedVideo): Partial<ProbeFindings> {
-  const { declaredFps, packets, keyframes } = video;
-  const isKnown = declaredFps !== null && packets !== null && keyframes !== null && keyframes > 1;
+  const { declaredFps, packets, decodedFrames: keyframes } = video;
   return {
     codec: video.codec,
-    width_px: video.widthPx,
-    height_px: video.heightPx,
+    width_px: video.widthPx === 0 ? null : video.widthPx,
+    height_px: video.heightPx === 0 ? null : video.heightPx,
     declared_fps: declaredFps,
     measured_fps: declaredFps,
-    keyframe_interval_ms: isKnown ? Math.round(((packets / keyframes) * 1000) / declaredFps) : null,
+    keyframe_interval_ms:
+      declaredFps !== null && keyframes > 1 ? Math.round(((packets / keyframes) * 1000) / declaredFps) : null,
   };
 }
 
