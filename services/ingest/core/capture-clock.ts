@@ -157,7 +157,10 @@ export class RtpCaptureClock implements CaptureClock {
 
   /** Nearest to the last timestamp, modulo 2^32: packets go back by a few pictures (B-frames) and forward by gaps. */
   #unwrap(timestamp: number): number {
-    if (this.#lastTimestamp === null) return timestamp;
+    if (this.#lastTimestamp === null) {
+      // A report may come before the first packet, and the wrap between the two.
+      return this.#report === null ? timestamp : this.#report.rtp + ((timestamp - this.#report.rtp) | 0);
+    }
     return this.#unwrapped + ((timestamp - this.#lastTimestamp) | 0);
   }
 

@@ -53,15 +53,9 @@ export interface ProbeOutcome {
   readonly durationMs: number;
 }
 
-const supportedCodecs: readonly string[] = ['h264', 'hevc', 'mjpeg'];
 /** A live decoder shows nothing until the next key frame: this long after each reconnect. */
 const longKeyframeIntervalMs = 5_000;
 const largeClockOffsetMs = 2_000;
-
-/** Whether a camera may send this. Files are decoded whatever they hold. */
-export function isSupportedCodec(codec: string): boolean {
-  return supportedCodecs.includes(codec);
-}
 
 export function buildProbeVerdict(outcome: ProbeOutcome): ProbeVerdict {
   const findings: ProbeFindings = {

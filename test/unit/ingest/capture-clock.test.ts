@@ -66,6 +66,13 @@ describe('RtpCaptureClock with sender reports', () => {
     expect(clock.captureTimeOf(0, 0).captureTimeUs).toBe(held.nowUs() + 1_000_000);
   });
 
+  test('takes a report that comes before the first packet, with the wrap between the two', () => {
+    const { held, clock } = createClock();
+    clock.noteSenderReport(held.nowUs(), 2 ** 32 - 45_000);
+    clock.noteRtp(45_000);
+    expect(clock.captureTimeOf(0, 0).captureTimeUs).toBe(held.nowUs() + 1_000_000);
+  });
+
   test('passes over a first timestamp of exactly 0, as the decoder does', () => {
     const { held, clock } = createClock();
     clock.noteRtp(0);

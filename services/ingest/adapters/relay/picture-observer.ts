@@ -1,16 +1,7 @@
-import type { CameraCodec } from './relay-types.ts';
+import type { CameraCodec, PictureFigures } from './relay-types.ts';
 import { rtpPayloadOffset, rtpTimestamp } from './rtp.ts';
 
-/** Pictures seen in RTP packets without decoding them: for a verdict on a camera, not for the hot path. */
-export interface PictureFigures {
-  readonly pictures: number;
-  readonly keyframes: number;
-  /** From the timestamps of the camera; null before two pictures. */
-  readonly measuredFps: number | null;
-  /** Mean distance; null before two key frames. */
-  readonly keyframeIntervalMs: number | null;
-}
-
+/** Counts pictures in RTP packets without decoding them: for a verdict on a camera, not for the hot path. */
 export class PictureObserver {
   readonly #codec: CameraCodec;
   readonly #clockRateHz: number;

@@ -4,7 +4,6 @@ import type { AppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import type { AddressPolicy } from '../../core/address-policy.ts';
 import type { CaptureClock } from '../../core/capture-clock.ts';
-import type { PictureFigures } from './picture-observer.ts';
 
 export type CameraTransport = 'tcp' | 'udp';
 export type CameraCodec = 'h264' | 'hevc' | 'mjpeg';
@@ -77,6 +76,16 @@ export interface RelayStats {
   /** packetsLost over packets expected; 0 where nothing came. */
   readonly packetLossRatio: number;
   readonly senderReports: number;
+}
+
+/** Pictures as the packets showed them. */
+export interface PictureFigures {
+  readonly pictures: number;
+  readonly keyframes: number;
+  /** From the timestamps of the camera; null before two pictures. */
+  readonly measuredFps: number | null;
+  /** Mean distance; null before two key frames. */
+  readonly keyframeIntervalMs: number | null;
 }
 
 /** How a relay ended. */

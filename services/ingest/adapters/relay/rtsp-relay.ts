@@ -4,12 +4,13 @@ import type { CameraAddress } from '../../core/camera-url.ts';
 import { RtpCaptureClock } from '../../core/capture-clock.ts';
 import { controlName, LocalEndpoint } from './local-endpoint.ts';
 import { PacketCounter } from './packet-counter.ts';
-import { PictureObserver, type PictureFigures } from './picture-observer.ts';
+import { PictureObserver } from './picture-observer.ts';
 import { relayDefaults } from './relay-defaults.ts';
 import type {
   CameraFacts,
   CameraRelay,
   CameraTransport,
+  PictureFigures,
   RelayContext,
   RelayEnd,
   RelayOptions,

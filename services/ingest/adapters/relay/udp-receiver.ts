@@ -28,7 +28,6 @@ export class UdpReceiver {
   readonly #reorder: ReorderBuffer;
   readonly #remoteAddress: string;
   #expiry: NodeJS.Timeout | undefined;
-  #strangers = 0;
 
   private constructor(rtp: Socket, rtcp: Socket, remoteAddress: string, sink: UdpSink, clock: Clock) {
     this.#rtp = rtp;
@@ -66,11 +65,6 @@ export class UdpReceiver {
     return this.#reorder.packetsReordered;
   }
 
-  /** Datagrams that did not come from the camera. */
-  get strangers(): number {
-    return this.#strangers;
-  }
-
   openWay(serverPorts: readonly [number, number]): void {
     this.#rtp.send(opener, serverPorts[0], this.#remoteAddress, () => {});
   }
@@ -82,9 +76,7 @@ export class UdpReceiver {
   }
 
   #isCamera(address: string): boolean {
-    if (address === this.#remoteAddress) return true;
-    this.#strangers += 1;
-    return false;
+    return address === this.#remoteAddress;
   }
 
   /** The next packet usually settles a gap; this is for the last one before a pause. */
