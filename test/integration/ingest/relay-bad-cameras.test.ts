@@ -168,6 +168,15 @@ describe('a camera that refuses', () => {
     expect(camera.connections()).toBe(0);
   });
 
+  test('is judged by the addresses of its name, and only the allowed ones are connected to', async () => {
+    const camera = await startCamera(wellBehaved);
+    const byName = `rtsp://localhost:${camera.port}/live`;
+    expect((await failureOf(byName, { policy: { denyLoopback: true } })).code).toBe('SIGHTLINE_CAMERA_NOT_ALLOWED');
+    expect(camera.connections()).toBe(0);
+    const relay = await open(byName, { policy: { only: ['127.0.0.1'] } });
+    expect(relay.facts.remoteAddress).toBe('127.0.0.1');
+  });
+
   test('ends the opening at once when the caller gives up', async () => {
     const camera = await startCamera(() => undefined);
     const { logger } = createKeptLogger();
@@ -335,6 +344,23 @@ describe('a camera that goes wrong while it plays', () => {
     socket.resume();
     await expect.poll(() => relay.stats().bytes, { timeout: 5000 }).toBeGreaterThan(before + 1_000_000);
   });
+});
+
+test('a camera hears from us before its session times out', async () => {
+  const camera = await startCamera((request, socket) => {
+    if (request.method === 'SETUP') {
+      return ok(request, { Session: 'abc;timeout=4', Transport: 'RTP/AVP/TCP;unicast;interleaved=0-1' });
+    }
+    if (request.method === 'PLAY') socket.write(rtpFrame(1, 1, Buffer.from('x')));
+    return wellBehaved(request);
+  });
+  const relay = await open(urlOf(camera), { silenceTimeoutMs: 20_000 });
+  const served = consume(relay);
+  const heard = (): string[] => camera.requests.map(({ method }) => method);
+  await expect.poll(heard, { timeout: 10_000 }).toContain('GET_PARAMETER');
+  expect(camera.requests.at(-1)?.text).toContain('Session: abc');
+  await relay.close();
+  await served;
 });
 
 describe('the local side', () => {
