@@ -29,7 +29,8 @@ export default defineConfig(
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       // It does not know `Promise.withResolvers<void>()`, and the compiler sees to the rest.
       '@typescript-eslint/no-invalid-void-type': 'off',
-      eqeqeq: ['error', 'always'],
+      // `== null` asks for null and undefined at once.
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
       'no-console': 'error',
     },
   },
