@@ -7,7 +7,13 @@ import { createMetricStore } from '#shared/core/metric-store';
 import { createMemoryEpochStore } from '#shared/store/memory-epoch-store';
 import { ingestDefaults, type IngestConfig } from '../../services/ingest/config.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
-import type { FrameSink, FrameSource, OpenFrameSource, SourceFrame, StreamEnd } from '../../services/ingest/core/ports.ts';
+import type {
+  FrameSink,
+  FrameSource,
+  OpenFrameSource,
+  SourceFrame,
+  StreamEnd,
+} from '../../services/ingest/core/ports.ts';
 import { createIngestService } from '../../services/ingest/service.ts';
 
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLogger };

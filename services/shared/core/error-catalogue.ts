@@ -116,7 +116,7 @@ export const errorCatalogue = {
   SIGHTLINE_FFMPEG_MISSING: {
     exitCode: 4,
     summary: 'There is no ffmpeg that Sightline can use on this machine.',
-    action: 'Install ffmpeg 4.3 or newer (Debian, Ubuntu: apt-get install ffmpeg), or name one with SIGHTLINE_FFMPEG.',
+    action: 'Install ffmpeg 4.4 or newer (Debian, Ubuntu: apt-get install ffmpeg), or name one with SIGHTLINE_FFMPEG.',
   },
   SIGHTLINE_FILE_CODEC_UNSUPPORTED: {
     exitCode: 3,

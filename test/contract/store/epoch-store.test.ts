@@ -19,7 +19,9 @@ function describeEpochStoreContract(name: string, open: () => Promise<EpochStore
     test('counts each camera apart, from 1', async () => {
       const store = await open();
       onTestFinished(() => store.close());
-      expect([await store.next('a'), await store.next('a'), await store.next('b'), await store.next('a')]).toEqual([1, 2, 1, 3]);
+      expect([await store.next('a'), await store.next('a'), await store.next('b'), await store.next('a')]).toEqual([
+        1, 2, 1, 3,
+      ]);
     });
 
     test('gives no epoch twice when asked many times at once', async () => {
@@ -62,7 +64,9 @@ describe('sqlite epoch store', () => {
     `;
     const outputs = await Promise.all(
       ['killed', 'well', 'well'].map(async (fate) => {
-        const child = spawn(process.execPath, ['--input-type=module', '-e', script, fate], { stdio: ['ignore', 'pipe', 'inherit'] });
+        const child = spawn(process.execPath, ['--input-type=module', '-e', script, fate], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
         onTestFinished(() => void child.kill('SIGKILL'));
         let output = '';
         child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -83,7 +87,10 @@ describe('sqlite epoch store', () => {
 
   test('says that its file is none of its own', async () => {
     const folder = await temporaryFolder();
-    await writeFile(join(folder, 'epochs.sqlite'), 'this is no database, but a text that is long enough to be taken for one'.repeat(20));
+    await writeFile(
+      join(folder, 'epochs.sqlite'),
+      'this is no database, but a text that is long enough to be taken for one'.repeat(20),
+    );
     await expect(openSqliteEpochStore(folder)).rejects.toMatchObject({ code: 'SIGHTLINE_STATE_DIR_UNUSABLE' });
   });
 });

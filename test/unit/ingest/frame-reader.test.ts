@@ -9,13 +9,18 @@ const pool = createFrameBufferPool({ maxBytes: 0 });
 
 describe('frame reader', () => {
   test('cuts frames of changing size out of bytes that come in any pieces', () => {
-    const sizes = fc.array(fc.record({ widthPx: fc.integer({ min: 1, max: 9 }), heightPx: fc.integer({ min: 1, max: 9 }) }), {
-      minLength: 1,
-      maxLength: 12,
-    });
+    const sizes = fc.array(
+      fc.record({ widthPx: fc.integer({ min: 1, max: 9 }), heightPx: fc.integer({ min: 1, max: 9 }) }),
+      {
+        minLength: 1,
+        maxLength: 12,
+      },
+    );
     fc.assert(
       fc.property(sizes, fc.infiniteStream(fc.integer({ min: 1, max: 70 })), (frames, pieces) => {
-        const bytes = Uint8Array.from(frames.flatMap((size, index) => new Array<number>(size.widthPx * size.heightPx * 3).fill(index)));
+        const bytes = Uint8Array.from(
+          frames.flatMap((size, index) => new Array<number>(size.widthPx * size.heightPx * 3).fill(index)),
+        );
         const notes: FrameNote[] = frames.map((size, index) => ({ ...size, ptsUs: index }));
         const seen: { readonly note: FrameNote; readonly image: PlanarImage }[] = [];
         const reader = new FrameReader({
@@ -27,8 +32,8 @@ describe('frame reader', () => {
             return undefined;
           },
         });
-        for (let at = 0; at < bytes.length; ) {
-          const count = Math.min(pieces.next().value ?? 1, bytes.length - at);
+        for (let at = 0; at < bytes.length;) {
+          const count = Math.min(pieces.next().value as number, bytes.length - at);
           expect(reader.read(bytes, at, count)).toEqual({ kind: 'all' });
           at += count;
         }

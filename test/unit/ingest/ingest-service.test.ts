@@ -17,7 +17,11 @@ import {
 const live = createCameraSpec({ id: 'yard', url: 'rtsp://camera.example/1' });
 const file = createCameraSpec({ id: 'clip', url: 'clip.mp4', untilEnd: true });
 const ended: StreamEnd = { reason: 'END_OF_STREAM', text: 'read to its end', error: null };
-const refused: StreamEnd = { reason: 'REFUSED', text: 'refused', error: cameraError('SIGHTLINE_CAMERA_REFUSED', 'refused') };
+const refused: StreamEnd = {
+  reason: 'REFUSED',
+  text: 'refused',
+  error: cameraError('SIGHTLINE_CAMERA_REFUSED', 'refused'),
+};
 
 async function started(options: Omit<IngestHarnessOptions, 'openSource' | 'clock'>) {
   const clock = new ManualClock();
@@ -38,14 +42,16 @@ async function started(options: Omit<IngestHarnessOptions, 'openSource' | 'clock
 describe('ingest of a live camera', () => {
   test('tells of each change of state once, with the epoch that it speaks of', async () => {
     const run = await started({ cameras: [live] });
-    run.latest().sink.frame(grayFrame(0));
-    run.latest().sink.frame(grayFrame(200));
+    void run.latest().sink.frame(grayFrame(0));
+    void run.latest().sink.frame(grayFrame(200));
     await settle();
     run.latest().end(ended);
     await run.clock.advance(1_000);
-    run.latest().sink.frame(grayFrame(0));
+    void run.latest().sink.frame(grayFrame(0));
     await settle();
-    expect(run.statuses.map(({ state, reason_code, epoch, frame_seq }) => [state, reason_code, epoch, frame_seq])).toEqual([
+    expect(
+      run.statuses.map(({ state, reason_code, epoch, frame_seq }) => [state, reason_code, epoch, frame_seq]),
+    ).toEqual([
       ['CONNECTING', 'NONE', 1, 0],
       ['ONLINE', 'NONE', 1, 1],
       ['OFFLINE', 'END_OF_STREAM', 1, 2],
@@ -72,7 +78,7 @@ describe('ingest of a live camera', () => {
 
   test('gives up a silent stream as stalled and connects again', async () => {
     const run = await started({ cameras: [live] });
-    run.latest().sink.frame(grayFrame(0));
+    void run.latest().sink.frame(grayFrame(0));
     await run.clock.advance(14_000);
     expect(run.latest().signal.aborted).toBe(false);
     await run.clock.advance(1_000);
@@ -91,7 +97,7 @@ describe('ingest of a live camera', () => {
   test('lets the newest frames win over a slow reader and counts each one that gave way', async () => {
     const gate = Promise.withResolvers<void>();
     const run = await started({ cameras: [live], publishFrame: () => gate.promise });
-    for (let index = 0; index < 20; index++) run.latest().sink.frame(grayFrame(index * 200));
+    for (let index = 0; index < 20; index++) void run.latest().sink.frame(grayFrame(index * 200));
     await settle();
     expect(run.service.cameras()[0]).toMatchObject({ received: 20, dropped: { ring_full: 15 } });
     gate.resolve();
@@ -107,41 +113,46 @@ describe('ingest of a live camera', () => {
     };
     const run = await started({ cameras: [live], publishFrame });
     for (let index = 0; index < 3; index++) {
-      run.latest().sink.frame(grayFrame(index * 200));
+      void run.latest().sink.frame(grayFrame(index * 200));
       await settle();
     }
     isDown = false;
     run.latest().end(ended);
     await settle();
     expect(run.frames).toHaveLength(1);
-    expect(run.frames[0]).toMatchObject({ frameSeq: 3, fate: 'dropped', image: null, accounting: { drops_by_reason: { bus_unavailable: 3 } } });
+    expect(run.frames[0]).toMatchObject({
+      frameSeq: 3,
+      fate: 'dropped',
+      image: null,
+      accounting: { drops_by_reason: { bus_unavailable: 3 } },
+    });
     expect(accountingGaps(run.frames)).toEqual([]);
   });
 
   test('gives a frame a deadline counted from its arrival', async () => {
     const run = await started({ cameras: [live] });
     await run.clock.advance(500);
-    run.latest().sink.frame(grayFrame(0));
+    void run.latest().sink.frame(grayFrame(0));
     await settle();
     expect(run.frames[0]?.deadlineMs).toBe(2_500);
   });
 
   test('says that a picture is black, and that it is well again', async () => {
     const run = await started({ cameras: [live] });
-    for (let atMs = 0; atMs <= 6_000; atMs += 200) run.latest().sink.frame(grayFrame(atMs, 0));
+    for (let atMs = 0; atMs <= 6_000; atMs += 200) void run.latest().sink.frame(grayFrame(atMs, 0));
     await settle();
     expect(run.statuses.at(-1)).toMatchObject({ state: 'DEGRADED', reason_code: 'DARK', previous_state: 'ONLINE' });
-    run.latest().sink.frame(grayFrame(6_200, 120));
+    void run.latest().sink.frame(grayFrame(6_200, 120));
     await settle();
     expect(run.statuses.at(-1)).toMatchObject({ state: 'ONLINE', reason_code: 'NONE', previous_state: 'DEGRADED' });
   });
 
   test('says that a picture is frozen, and that it moves again', async () => {
     const run = await started({ cameras: [live] });
-    for (let atMs = 0; atMs <= 31_000; atMs += 200) run.latest().sink.frame(grayFrame(atMs, 100));
+    for (let atMs = 0; atMs <= 31_000; atMs += 200) void run.latest().sink.frame(grayFrame(atMs, 100));
     await settle();
     expect(run.statuses.at(-1)).toMatchObject({ state: 'DEGRADED', reason_code: 'FROZEN' });
-    run.latest().sink.frame(grayFrame(31_200, 103));
+    void run.latest().sink.frame(grayFrame(31_200, 103));
     await settle();
     expect(run.statuses.at(-1)).toMatchObject({ state: 'ONLINE' });
   });
@@ -159,7 +170,7 @@ describe('ingest of a live camera', () => {
     const other = createCameraSpec({ id: 'gate', url: 'rtsp://camera.example/2' });
     const run = await started({ cameras: [live, other] });
     run.connections.find(({ camera }) => camera.id === 'gate')?.end(refused);
-    run.connections.find(({ camera }) => camera.id === 'yard')?.sink.frame(grayFrame(0));
+    void run.connections.find(({ camera }) => camera.id === 'yard')?.sink.frame(grayFrame(0));
     await settle();
     expect(run.service.cameras().map(({ id, state }) => [id, state])).toEqual([
       ['yard', 'ONLINE'],
@@ -169,7 +180,7 @@ describe('ingest of a live camera', () => {
 
   test('hands on what it has when drained, and tells that it stopped', async () => {
     const run = await started({ cameras: [live] });
-    run.latest().sink.frame(grayFrame(0));
+    void run.latest().sink.frame(grayFrame(0));
     await run.service.drain();
     await run.service.finished;
     expect(run.frames).toHaveLength(1);
@@ -205,7 +216,7 @@ describe('ingest of a file until its end', () => {
   test('does not take its own waiting for a stalled source', async () => {
     const gate = Promise.withResolvers<void>();
     const run = await started({ cameras: [file], publishFrame: () => gate.promise });
-    for (let index = 0; index < 5; index++) run.latest().sink.frame(grayFrame(index * 200));
+    for (let index = 0; index < 5; index++) void run.latest().sink.frame(grayFrame(index * 200));
     await run.clock.advance(60_000);
     expect(run.latest().signal.aborted).toBe(false);
     gate.resolve();
@@ -239,7 +250,7 @@ describe('ingest of a file until its end', () => {
 describe('closing ingest', () => {
   test('does not hang on a reader that never takes its frame', async () => {
     const run = await started({ cameras: [live], publishFrame: () => new Promise(() => undefined) });
-    for (let index = 0; index < 3; index++) run.latest().sink.frame(grayFrame(index * 200));
+    for (let index = 0; index < 3; index++) void run.latest().sink.frame(grayFrame(index * 200));
     await settle();
     const closed = run.service.close();
     await run.clock.advance(5_000);

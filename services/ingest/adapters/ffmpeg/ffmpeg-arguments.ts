@@ -59,6 +59,8 @@ export function ffmpegArguments(options: FfmpegArgumentsOptions): string[] {
     ...['-map', '0:V:0'],
     ...['-vf', filterGraph(options)],
     ...[options.dialect.frameSyncOption, options.dialect.frameSyncOption === '-vsync' ? '0' : 'passthrough'],
+    // Else every picture after a change of size is scaled once more, to the size of the first.
+    ...['-autoscale', '0'],
     ...['-f', 'rawvideo', '-flush_packets', '1', 'pipe:1'],
   ];
 }

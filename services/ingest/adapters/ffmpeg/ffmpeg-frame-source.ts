@@ -10,6 +10,7 @@ import type { CameraAddress } from '../../core/camera-url.ts';
 import type { FrameSink, FrameSource, OpenFrameSource, StreamEnd } from '../../core/ports.ts';
 import { createFileSource, decode, type FfmpegContext } from './decoder-run.ts';
 import type { FfmpegInput } from './ffmpeg-arguments.ts';
+import type { openOutputPipes } from './output-pipes.ts';
 import { detectFfmpeg } from './ffmpeg-version.ts';
 import { openCameraRelay, type CameraRelay, type RelayEnd } from '../relay/index.ts';
 
@@ -22,6 +23,8 @@ export interface FfmpegSourcesOptions {
   readonly policy?: AddressPolicy;
   /** For tests of other camera ends. */
   readonly openRelay?: typeof openCameraRelay;
+  /** For tests: how the pipes of ffmpeg are made. */
+  readonly openPipes?: typeof openOutputPipes;
 }
 
 /**
