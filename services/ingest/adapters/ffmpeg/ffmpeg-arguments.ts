@@ -60,7 +60,7 @@ export function ffmpegArguments(options: FfmpegArgumentsOptions): string[] {
     ...['-vf', filterGraph(options)],
     ...[options.dialect.frameSyncOption, options.dialect.frameSyncOption === '-vsync' ? '0' : 'passthrough'],
     // Else every picture after a change of size is scaled once more, to the size of the first.
-    ...['-autoscale', '0'],
+    '-noautoscale',
     ...['-f', 'rawvideo', '-flush_packets', '1', 'pipe:1'],
   ];
 }

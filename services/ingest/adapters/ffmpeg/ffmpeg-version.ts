@@ -17,7 +17,7 @@ export interface FfmpegDialect {
   readonly rtspTimeoutOption: '-timeout' | '-stimeout';
 }
 
-/** `-autoscale` came with it. */
+/** `-noautoscale` came with it. */
 const oldest = { major: 4, minor: 4 };
 /** A version that does not tell its number is built from a recent source tree. */
 const unnumbered = { major: 99, minor: 0 };
