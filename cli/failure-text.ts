@@ -1,3 +1,4 @@
+import { errorCatalogue } from '#shared/core/error-catalogue';
 import { toAppError } from '#shared/core/errors';
 import { scrubSecrets } from '#shared/core/redact';
 
@@ -14,7 +15,8 @@ export function failureText(
   const error = toAppError(thrown);
   const { code, retryable, exitCode } = error;
   const message = scrubSecrets(error.message);
-  const action = scrubSecrets(error.action);
+  // The catalogue's own advice shows how a URL with a password is written, and would be masked.
+  const action = error.action === errorCatalogue[code].action ? error.action : scrubSecrets(error.action);
   const stack = options.withStack ? scrubSecrets(fullStack(error)) : undefined;
   if (options.asJson) {
     const record = { error: { code, message, action, retryable, ...(stack === undefined ? {} : { stack }) } };

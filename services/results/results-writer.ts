@@ -26,6 +26,8 @@ export interface ResultsWriterOptions {
   readonly clock: Clock;
   /** Default the standard output of this process. */
   readonly standardOutput?: Writable;
+  /** Whoever read the standard output closed it. Without this it is a failure like any other. */
+  readonly onReaderGone?: () => void;
 }
 
 // Large enough that a block's frame (about 20 bytes) and its system call are nothing, small enough that two of them are no memory.
@@ -60,7 +62,7 @@ export function createResultsWriter(options: ResultsWriterOptions): ResultsWrite
       );
     case 'standard-output':
       return createJsonLinesWriter(options, pipeFlushAfterMs, async () =>
-        createStreamTarget(options.standardOutput ?? process.stdout, 'standard output'),
+        createStreamTarget(options.standardOutput ?? process.stdout, 'standard output', options.onReaderGone),
       );
   }
 }

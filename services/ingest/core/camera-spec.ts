@@ -69,7 +69,9 @@ const highestFps = 120;
 /** Checks and completes what a user said of a camera. Throws SIGHTLINE_CONFIG_INVALID or SIGHTLINE_CAMERA_URL_INVALID. */
 export function createCameraSpec(input: CameraInput): CameraSpec {
   if (!idPattern.test(input.id)) {
-    throw invalid('a camera name has 1 to 64 letters, digits, "_" or "-"');
+    // A URL in place of a name may hold a password.
+    const shown = input.id.includes(':') ? '' : `${JSON.stringify(input.id.slice(0, 80))} cannot be one: `;
+    throw invalid(`${shown}a camera name has 1 to 64 letters, digits, "_" or "-"`);
   }
   const name = `camera ${input.id}`;
   const fps = input.fps ?? cameraDefaults.fps;
@@ -81,7 +83,7 @@ export function createCameraSpec(input: CameraInput): CameraSpec {
   if (input.url.includes('\0')) throw invalid(`${name}: the URL or path holds a NUL character`);
   return {
     id: input.id,
-    source: sourceOf(input),
+    source: namingCamera(name, () => sourceOf(input)),
     fps,
     filter: input.filter ?? cameraDefaults.filter,
     transport: input.transport ?? cameraDefaults.transport,
@@ -117,6 +119,17 @@ function sourceOf(input: CameraInput): CameraSource {
     ...(input.password === undefined ? {} : { password: input.password }),
   });
   return { kind: address.scheme === 'http' || address.scheme === 'https' ? 'http' : 'rtsp', address };
+}
+
+/** Which of many cameras it is, is the first thing to know about a wrong URL. */
+function namingCamera<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    if (!(thrown instanceof AppError)) throw thrown;
+    const { code, message, action } = thrown;
+    throw new AppError(code, `${name}: ${message}`, { action });
+  }
 }
 
 function checkedCrop(crop: BoundingBoxRecord, name: string): BoundingBoxRecord {

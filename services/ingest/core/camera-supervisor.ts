@@ -155,7 +155,7 @@ export class CameraSupervisor {
           'camera reconnect scheduled',
         );
         if (!(await this.#wait(backoffMs))) {
-          this.#change({ state: 'ENDED', reason: 'STOPPED', text: 'stopped' });
+          this.#change({ state: 'ENDED', reason: 'STOPPED', text: `stopped while it was offline: ${end.text}` });
           break;
         }
         this.#reconnects++;
@@ -178,7 +178,7 @@ export class CameraSupervisor {
       return { state: 'ENDED', reason: 'STOPPED', text: 'stopped' };
     const isFile = camera.source.kind === 'file';
     if (end.error === null) return isFile || camera.untilEnd ? { state: 'ENDED', reason, text } : null;
-    if (isFile || !end.error.retryable) {
+    if (isFile || camera.untilEnd || !end.error.retryable) {
       // A file that gave frames and then broke off has ended; one that never was a video is refused.
       return { state: (this.#connection?.firstFrameMs ?? null) === null ? 'REJECTED' : 'ENDED', reason, text };
     }

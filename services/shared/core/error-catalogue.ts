@@ -34,7 +34,7 @@ export const errorCatalogue = {
     action: 'Report it with the log lines before it: a service went on after its shutdown.',
   },
   SIGHTLINE_SUMMARY_UNWRITABLE: {
-    exitCode: 3,
+    exitCode: 4,
     summary: 'The summary of a run could not be written.',
     action:
       'Give --summary a file in a directory that exists and may be written to. The results themselves were written.',

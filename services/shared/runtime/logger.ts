@@ -107,15 +107,23 @@ function scrubValue(value: unknown, secrets: readonly string[], depth: number, a
   );
 }
 
-/** An error with what it carries: properties that libraries hang on it (`code`, `path`, `cause`), too. */
-function describeError(error: Error): Record<string, unknown> {
+/**
+ * An error with what it carries: properties that libraries hang on it (`code`, `path`, `cause`), too. A failure that we foresee says in its
+ * code where it comes from; a stack trace, of it or of what caused it, would only bury that.
+ */
+function describeError(
+  error: Error,
+  isForeseen = error instanceof AppError && error.exitCode !== 70,
+): Record<string, unknown> {
   return {
     ...Object.fromEntries(Object.entries(error)),
     type: error.name,
     message: error.message,
     ...(error instanceof AppError ? { code: error.code, action: error.action, retryable: error.retryable } : {}),
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
-    ...(error.cause === undefined ? {} : { cause: error.cause }),
+    ...(error.stack === undefined || isForeseen ? {} : { stack: error.stack }),
+    ...(error.cause === undefined
+      ? {}
+      : { cause: error.cause instanceof Error && isForeseen ? describeError(error.cause, true) : error.cause }),
     ...(error instanceof AggregateError ? { errors: error.errors as unknown } : {}),
   };
 }
