@@ -80,7 +80,7 @@ def main():
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
-    server.set_service("0")
+    server.set_service(str(options.get("port", 0)))
     user, password = options.get("user"), options.get("password")
     certificate = options.get("certificateFile")
     if user is not None or certificate is not None:

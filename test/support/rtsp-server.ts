@@ -19,6 +19,8 @@ export interface RtspServerOptions {
   readonly loop?: boolean;
   /** Adds a silent audio track. Default false. */
   readonly audio?: boolean;
+  /** Default any free one; that of an earlier server makes it one that comes back. */
+  readonly port?: number;
 }
 
 export interface RtspServer {
@@ -67,6 +69,7 @@ export async function startRtspServer(options: RtspServerOptions): Promise<RtspS
     keyFile: options.tls?.keyFile,
     loop: options.loop,
     audio: options.audio,
+    port: options.port,
   };
   const script = resolve(import.meta.dirname, 'rtsp-server.py');
   // Its standard input stays open as long as we live: that is how it learns of our end, however we end.

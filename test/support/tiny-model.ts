@@ -11,6 +11,8 @@ export interface TinyModelOptions {
   readonly labels?: readonly string[];
   /** Boxes as fractions of the input, at most one a cell of the 8-pixel grid. */
   readonly boxes?: readonly TinyBox[];
+  /** Makes it slow: products of 1024x1024 matrices that each frame costs. Default 0. */
+  readonly burden?: number;
 }
 
 export interface TinyBox {
@@ -29,9 +31,9 @@ const rows = stridesPx.reduce((sum, stride) => sum + (inputSizePx / stride) ** 2
 
 /** Writes NAME.onnx and NAME.yaml to `directory`; gives the manifest's path. */
 export async function writeTinyModel(directory: string, options: TinyModelOptions = {}): Promise<string> {
-  const { name = 'tiny', labels = ['person', 'car'] } = options;
+  const { name = 'tiny', labels = ['person', 'car'], burden = 0 } = options;
   const boxes = options.boxes ?? [{ classId: 0, confidence: 0.9, x: 0.5, y: 0.25, width: 0.25, height: 0.25 }];
-  const bytes = encodeTinyModel(labels.length, boxes);
+  const bytes = encodeTinyModel(labels.length, boxes, burden);
   await mkdir(directory, { recursive: true });
   await writeFile(path.join(directory, `${name}.onnx`), bytes);
   const manifest = path.join(directory, `${name}.yaml`);
@@ -81,19 +83,21 @@ function outputRows(classes: number, boxes: readonly TinyBox[]): Float32Array {
   return values;
 }
 
-function encodeTinyModel(classes: number, boxes: readonly TinyBox[]): Buffer {
+function encodeTinyModel(classes: number, boxes: readonly TinyBox[], burden: number): Buffer {
   const outputShape = [1, rows, 5 + classes];
   // mean of the input (so that it is really read), times zero, plus the constant rows.
   const nodes = [
     node('ReduceMean', ['images'], 'mean_of_planes', [integers('axes', [2, 3]), integer('keepdims', 0)]),
     node('ReduceMean', ['mean_of_planes'], 'mean', [integers('axes', [1]), integer('keepdims', 1)]),
     node('Mul', ['mean', 'zero'], 'nothing', []),
-    node('Add', ['rows', 'nothing'], 'output', []),
+    ...burdenNodes(burden),
+    node('Add', ['rows', burden === 0 ? 'nothing' : 'nothing_again'], 'output', []),
   ];
   const graph = Buffer.concat([
     ...nodes.map((encoded) => field(1, encoded)),
     field(2, Buffer.from('tiny')),
     field(5, tensor('zero', [1], new Float32Array([0]))),
+    ...(burden === 0 ? [] : [field(5, integerTensor('burden_shape', [burdenSize, burdenSize]))]),
     field(5, tensor('rows', outputShape, outputRows(classes, boxes))),
     field(11, valueInfo('images', [1, 3, inputSizePx, inputSizePx])),
     field(12, valueInfo('output', outputShape)),
@@ -102,7 +106,23 @@ function encodeTinyModel(classes: number, boxes: readonly TinyBox[]): Buffer {
   return Buffer.concat([varintField(1, 7), field(2, Buffer.from('sightline tests')), field(7, graph), field(8, opset)]);
 }
 
+const burdenSize = 1024;
+
+/** Nothing, multiplied with itself as a large matrix, is nothing again; it hangs on the input, so that no optimiser does it beforehand. */
+function burdenNodes(products: number): Buffer[] {
+  if (products === 0) return [];
+  const steps = Array.from({ length: products }, (_, step) =>
+    node('MatMul', [`burden_${step}`, `burden_${step}`], `burden_${step + 1}`, []),
+  );
+  return [
+    node('Expand', ['nothing', 'burden_shape'], 'burden_0', []),
+    ...steps,
+    node('ReduceMean', [`burden_${products}`], 'nothing_again', [integers('axes', [0, 1]), integer('keepdims', 1)]),
+  ];
+}
+
 const floatType = 1;
+const integerType = 7;
 const integerAttribute = 2;
 const integersAttribute = 7;
 
@@ -130,6 +150,16 @@ function tensor(name: string, shape: readonly number[], values: Float32Array): B
     varintField(2, floatType),
     field(8, Buffer.from(name)),
     field(9, Buffer.from(values.buffer, values.byteOffset, values.byteLength)),
+  ]);
+}
+
+function integerTensor(name: string, values: readonly number[]): Buffer {
+  const raw = Buffer.from(BigInt64Array.from(values, BigInt).buffer);
+  return Buffer.concat([
+    varintField(1, values.length),
+    varintField(2, integerType),
+    field(8, Buffer.from(name)),
+    field(9, raw),
   ]);
 }
 
