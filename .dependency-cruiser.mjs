@@ -12,7 +12,7 @@ const packageHomes = {
   'pino-pretty': '^services/shared/runtime/',
   'prom-client': '^services/shared/runtime/',
   fastify: '^services/shared/runtime/',
-  yaml: '^services/shared/runtime/',
+  'js-yaml': '^services/shared/runtime/load-yaml\\.ts$',
   commander: '^cli/',
   picocolors: '^cli/',
   // Not used yet; the rooms are kept.
