@@ -1,3 +1,5 @@
+import { getCompileCacheDir } from 'node:module';
+import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AppError, fromErrorRecord } from '#shared/core/errors';
 import type { PlanarImage } from '#shared/core/frame';
@@ -25,8 +27,19 @@ export interface DetectorThread {
   stop(timeoutMs: number): Promise<void>;
 }
 
+/** A thread does not take over the compile cache of the one that starts it, and stripping types anew costs it twice its start. */
+function compileCacheEnvironment(): Record<string, string> {
+  // A folder of this version of Node inside the one that was asked for.
+  const folder = getCompileCacheDir();
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: path.dirname(folder) };
+}
+
 export function startDetectorThread(name: string, events: DetectorThreadEvents): DetectorThread {
-  const worker = new Worker(new URL('./detector-worker.ts', import.meta.url), { name, execArgv: [], env: {} });
+  const worker = new Worker(new URL('./detector-worker.ts', import.meta.url), {
+    name,
+    execArgv: [],
+    env: compileCacheEnvironment(),
+  });
   let isStopping = false;
   let hasEnded = false;
   let failure: unknown;
