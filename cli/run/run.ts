@@ -1,13 +1,12 @@
-import { writeFile } from 'node:fs/promises';
+import { access, constants, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { AppError } from '#shared/core/errors';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
 import type { Logger } from '#shared/core/logger';
-import { createMetricStore } from '#shared/core/metric-store';
-import { startHealthServer } from '#shared/runtime/health-server';
+import { createMetricStore, type MetricStore } from '#shared/core/metric-store';
+import type { HealthServer } from '#shared/runtime/health-server';
 import { loadConfig } from '#shared/runtime/load-config';
 import { createLogger } from '#shared/runtime/logger';
-import { createMetricsText } from '#shared/runtime/metrics';
 import { packageVersion } from '#shared/runtime/package-version';
 import { superviseService } from '#shared/runtime/run-service';
 import { systemClock } from '#shared/runtime/system-clock';
@@ -22,15 +21,13 @@ import { createRunSummary } from '../../services/results/core/run-summary.ts';
 import { createResultsWriter } from '../../services/results/results-writer.ts';
 import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
 import { createCameraSpecs } from './camera-specs.ts';
-import { createDemoCamera } from './demo-camera.ts';
-import { createEmbeddedPipeline } from './embedded-pipeline.ts';
-import { createLiveDisplay } from './live-display.ts';
+import { createEmbeddedPipeline, type EmbeddedPipeline } from './embedded-pipeline.ts';
 import { LiveRows } from './live-rows.ts';
 import { readCpuTime } from './process-cpu.ts';
 import { startProgressLog } from './progress-log.ts';
 import { reportCameras, type RunReport } from './run-report.ts';
 import { runSettings, type RunSettings } from './run-settings.ts';
-import { withDuration } from './with-duration.ts';
+import { withDuration, withEarlierEnd } from './with-duration.ts';
 
 export interface RunRequest {
   readonly configFile?: string;
@@ -42,6 +39,8 @@ const bytesPerMegabyte = 1024 * 1024;
 /** Frames on their way round: a few for each camera of a small site; more cameras take new memory and give it back. */
 const pooledFrameBytes = 64 * bytesPerMegabyte;
 
+// What only some runs need is imported where it is needed: start-up is paid for in CPU by all of them.
+
 /** `sightline run`: cameras to results in one process, until the sources end, the time is over or a signal comes. */
 export async function run(request: RunRequest): Promise<void> {
   const settings: RunSettings = loadConfig<typeof runSettings, RunSettings>(runSettings, {
@@ -50,12 +49,15 @@ export async function run(request: RunRequest): Promise<void> {
     flags: request.flags,
   });
   const destination = parseDestination(settings.results);
+  if (settings.summary !== undefined) await checkSummaryPlace(settings.summary);
   const stateDir = path.resolve(settings.state_dir ?? defaultStateDirectory(process.env));
   const clock = systemClock;
   const liveRows = new LiveRows(clock);
   let snapshots: () => readonly CameraSnapshot[] = () => [];
   const isLive = process.stderr.isTTY && settings.log.format === 'auto' && settings.log.level === 'info';
-  const display = isLive ? createLiveDisplay(process.stderr, () => liveRows.rows(snapshots())) : undefined;
+  const display = isLive
+    ? (await import('./live-display.ts')).createLiveDisplay(process.stderr, () => liveRows.rows(snapshots()))
+    : undefined;
   const logger = await createLogger({
     level: settings.log.level,
     ...(display === undefined
@@ -82,8 +84,13 @@ export async function run(request: RunRequest): Promise<void> {
       pool.give(data);
     },
   });
+  const readerGone = Promise.withResolvers<void>();
   const results = createResultsWriter({
     destination,
+    onReaderGone: () => {
+      logger.warn({}, 'nobody reads the results on standard output any more: stopping');
+      readerGone.resolve();
+    },
     rotation: {
       maxFileBytes: settings.rotate.size_mb * bytesPerMegabyte,
       maxFileAgeMs: settings.rotate.minutes * 60_000,
@@ -97,6 +104,7 @@ export async function run(request: RunRequest): Promise<void> {
     geometry: model.manifest.input,
     pool,
     policy: { denyLoopback: settings.deny_loopback, denyPrivate: settings.deny_private },
+    stateDir,
     clock,
     logger,
   });
@@ -123,22 +131,16 @@ export async function run(request: RunRequest): Promise<void> {
     { model: name, version, cameras: cameras.length, results: settings.results, threads: engine.workers },
     'starting',
   );
-  const health =
-    settings.http.port === undefined
-      ? undefined
-      : await startHealthServer({
-          port: settings.http.port,
-          host: settings.http.host,
-          readiness: () => pipeline.readiness(),
-          metricsText: createMetricsText(metrics),
-          logger,
-        });
+  const health = await serveHealth(settings.http, pipeline, metrics, logger);
   if (health !== undefined) logger.info({ url: health.url }, 'serving /healthz, /readyz and /metrics');
   const stopProgress = display === undefined ? startProgressLog(logger, () => liveRows.rows(snapshots())) : undefined;
   const startedUs = clock.nowUs();
   const startedMs = clock.monotonicMs();
   display?.start();
-  const outcome = await superviseService(withDuration(pipeline, settings.duration_s), { logger });
+  const outcome = await superviseService(
+    withDuration(withEarlierEnd(pipeline, readerGone.promise), settings.duration_s),
+    { logger },
+  );
   display?.stop();
   stopProgress?.();
   await health?.close();
@@ -173,15 +175,49 @@ export async function run(request: RunRequest): Promise<void> {
 
 async function chooseCameras(settings: RunSettings, stateDir: string, logger: Logger): Promise<readonly CameraSpec[]> {
   const cameras = createCameraSpecs(settings, process.env);
-  return cameras.length > 0 ? cameras : [await createDemoCamera(settings, stateDir, logger)];
+  if (cameras.length > 0) return cameras;
+  const { createDemoCamera } = await import('./demo-camera.ts');
+  return [await createDemoCamera(settings, stateDir, logger)];
+}
+
+async function serveHealth(
+  { port, host }: RunSettings['http'],
+  pipeline: EmbeddedPipeline,
+  metrics: MetricStore,
+  logger: Logger,
+): Promise<HealthServer | undefined> {
+  if (port === undefined) return undefined;
+  const [{ startHealthServer }, { createMetricsText }] = await Promise.all([
+    import('#shared/runtime/health-server'),
+    import('#shared/runtime/metrics'),
+  ]);
+  const readiness = () => pipeline.readiness();
+  return startHealthServer({ port, host, readiness, metricsText: createMetricsText(metrics), logger });
+}
+
+/** Said before the run and not after hours of it. */
+async function checkSummaryPlace(file: string): Promise<void> {
+  try {
+    const isThere = await access(file).then(
+      () => true,
+      () => false,
+    );
+    await access(isThere ? file : path.dirname(file), constants.W_OK);
+  } catch (error) {
+    throw summaryUnwritable(file, error);
+  }
 }
 
 async function writeSummary(file: string, report: RunReport): Promise<void> {
   try {
     await writeFile(file, `${JSON.stringify(report, undefined, 2)}\n`);
   } catch (error) {
-    throw new AppError('SIGHTLINE_SUMMARY_UNWRITABLE', `the summary ${file} cannot be written`, { cause: error });
+    throw summaryUnwritable(file, error);
   }
+}
+
+function summaryUnwritable(file: string, cause: unknown): AppError {
+  return new AppError('SIGHTLINE_SUMMARY_UNWRITABLE', `the summary ${file} cannot be written`, { cause });
 }
 
 /** A run that ended by itself with a camera that never worked, or stopped working, did not do what was asked. */

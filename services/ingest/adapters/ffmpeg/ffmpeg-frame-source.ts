@@ -12,7 +12,7 @@ import { createFileSource, decode, type FfmpegContext } from './decoder-run.ts';
 import type { FfmpegInput } from './ffmpeg-arguments.ts';
 import type { openOutputPipes } from './output-pipes.ts';
 import { detectFfmpeg } from './ffmpeg-version.ts';
-import { openCameraRelay, type CameraRelay, type RelayEnd } from '../relay/index.ts';
+import type { CameraRelay, openCameraRelay, RelayEnd } from '../relay/index.ts';
 
 export interface FfmpegSourcesOptions {
   readonly ffmpegPath: string;
@@ -21,6 +21,8 @@ export interface FfmpegSourcesOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly policy?: AddressPolicy;
+  /** Where the version of ffmpeg is remembered; without it ffmpeg is asked each time. */
+  readonly stateDir?: string;
   /** For tests of other camera ends. */
   readonly openRelay?: typeof openCameraRelay;
   /** For tests: how the pipes of ffmpeg are made. */
@@ -32,7 +34,7 @@ export interface FfmpegSourcesOptions {
  * Throws SIGHTLINE_FFMPEG_MISSING.
  */
 export async function createFfmpegSources(options: FfmpegSourcesOptions): Promise<OpenFrameSource> {
-  const version = await detectFfmpeg(options.ffmpegPath);
+  const version = await detectFfmpeg(options.ffmpegPath, options.stateDir);
   return (camera) => {
     const { source, realtime, loop, fps, crop } = camera;
     const context: FfmpegContext = { ...options, version, logger: options.logger.child({ camera: camera.id }) };
@@ -50,9 +52,10 @@ function createNetworkSource(
   options: FfmpegSourcesOptions,
   context: FfmpegContext,
 ): FrameSource {
-  const openRelay = options.openRelay ?? openCameraRelay;
   return {
     async run(sink, signal) {
+      // Loaded with the first network camera: it is a fifth of the code of a run, and files do without.
+      const openRelay = options.openRelay ?? (await import('../relay/index.ts')).openCameraRelay;
       let relay: CameraRelay;
       try {
         relay = await openRelay(

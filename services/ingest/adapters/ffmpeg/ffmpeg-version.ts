@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { AppError } from '#shared/core/errors';
+import { openAnswerMemory } from './answer-memory.ts';
 
 export interface FfmpegVersion {
   /** As it prints itself, for people. */
@@ -38,16 +39,31 @@ export function parseFfmpegVersion(output: string): FfmpegVersion | null {
   return { text, major: Number(numbers[1]), minor: Number(numbers[2]) };
 }
 
-/** Throws SIGHTLINE_FFMPEG_MISSING where there is no ffmpeg that we can use. */
-export async function detectFfmpeg(path: string): Promise<FfmpegVersion> {
-  let output: string;
+/**
+ * Asks ffmpeg, or its answer in `memoryFolder` where its file has not changed since. Throws SIGHTLINE_FFMPEG_MISSING where there is no
+ * ffmpeg that we can use.
+ */
+export async function detectFfmpeg(path: string, memoryFolder?: string): Promise<FfmpegVersion> {
+  const memory = memoryFolder === undefined ? null : await openAnswerMemory(path, memoryFolder);
+  const remembered = parseFfmpegVersion((await memory?.recall()) ?? '');
+  if (remembered !== null) return checkAge(remembered);
+  const answer = await ask(path);
+  const version = parseFfmpegVersion(answer);
+  if (version === null) throw new AppError('SIGHTLINE_FFMPEG_MISSING', `${path} does not answer like ffmpeg`);
+  checkAge(version);
+  await memory?.remember(answer.slice(0, answer.indexOf('\n')));
+  return version;
+}
+
+async function ask(path: string): Promise<string> {
   try {
-    output = (await promisify(execFile)(path, ['-hide_banner', '-version'], { timeout: 10_000 })).stdout;
+    return (await promisify(execFile)(path, ['-hide_banner', '-version'], { timeout: 10_000 })).stdout;
   } catch (cause) {
     throw new AppError('SIGHTLINE_FFMPEG_MISSING', `${path} could not be run`, { cause });
   }
-  const version = parseFfmpegVersion(output);
-  if (version === null) throw new AppError('SIGHTLINE_FFMPEG_MISSING', `${path} does not answer like ffmpeg`);
+}
+
+function checkAge(version: FfmpegVersion): FfmpegVersion {
   if (!isAtLeast(version, oldest.major, oldest.minor)) {
     throw new AppError(
       'SIGHTLINE_FFMPEG_MISSING',
