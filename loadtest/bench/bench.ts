@@ -1,7 +1,8 @@
 /**
  * What Sightline costs over the work itself. For each clip, interleaved and repeated: ffmpeg decoding to nothing plus bare session.run of as
  * many frames (the limit), the whole pipeline (`sightline run`), and the loop by hand in Python where OpenCV and onnxruntime are installed.
- * CPU time of all processes and their children, start-up included, one thread.
+ * CPU time of all processes and their children, one thread. Each is also run on the first seconds of the clip, and the difference is what a
+ * frame costs once it runs (a camera runs for months); the whole runs with their start-up are told beside it.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs';
@@ -43,18 +44,26 @@ the same loop by hand in Python over the same limit. --cameras N adds: CPU per a
   process.exit(0);
 }
 
+type Variant = 'decode' | 'inference' | 'pipeline' | 'by_hand';
+
 interface ClipReport {
   readonly clip: string;
   readonly frames: number;
+  /** CPU of a frame in the running pipeline over that of the limit. */
   readonly ratio_to_limit: Spread;
   readonly by_hand_ratio: Spread | null;
-  readonly cpu_ms_per_frame: Readonly<Record<'decode' | 'inference' | 'pipeline' | 'by_hand', number | null>>;
-  /** CPU per analysed frame with many cameras over that with one. */
+  /** The same for whole processes with start-up, on this clip as long as it is. */
+  readonly whole_run: { readonly ratio_to_limit: Spread; readonly by_hand_ratio: Spread | null };
+  readonly cpu_ms_per_frame: Readonly<Record<Variant, number | null>>;
+  readonly start_up_cpu_ms: Readonly<Record<Variant, number | null>>;
+  /** CPU per analysed frame with many cameras over that with one, start-up taken off. */
   readonly many_cameras: { readonly cameras: number; readonly ratio: Spread } | null;
 }
 
+const shortSeconds = 4;
 const fps = Number(options.fps);
 const repeats = Number(options.repeats);
+const cameras = Number(options.cameras);
 const work = mkdtempSync(path.join(tmpdir(), 'sightline-bench-'));
 try {
   const library = createModelLibrary({
@@ -69,76 +78,104 @@ try {
   rmSync(work, { recursive: true, force: true });
 }
 
+/** CPU milliseconds of one variant on the whole clip and on its first seconds, with the frames of each. */
+interface Pair {
+  readonly whole: number;
+  readonly short: number;
+}
+
 async function benchClip(clip: string, model: LoadedModel, python: string | undefined): Promise<ClipReport> {
-  say(`${path.basename(clip)}: warm-up`);
-  const frames = (await runPipeline(clip, model, 1)).analysed;
+  const name = path.basename(clip);
+  say(`${name}: warm-up`);
+  const short = path.join(work, `short-${name}`);
+  spawnSync(ffmpeg, [
+    '-loglevel',
+    'error',
+    '-nostdin',
+    '-y',
+    '-i',
+    clip,
+    '-t',
+    String(shortSeconds),
+    '-c',
+    'copy',
+    '-an',
+    short,
+  ]);
+  const frames = {
+    whole: (await runPipeline(clip, model, 1)).analysed,
+    short: (await runPipeline(short, model, 1)).analysed,
+  };
   const tensors = writeTensors(clip, model);
-  const cameras = Number(options.cameras);
-  const runs = {
-    decode: [] as number[],
-    inference: [] as number[],
-    pipeline: [] as number[],
-    by_hand: [] as number[],
-    many: [] as number[],
-  };
+  const runs: Record<Variant | 'many', Pair[]> = { decode: [], inference: [], pipeline: [], by_hand: [], many: [] };
+  const pair = async (measure: (file: string, length: 'whole' | 'short') => Promise<number>): Promise<Pair> => ({
+    whole: await measure(clip, 'whole'),
+    short: await measure(short, 'short'),
+  });
   for (let repeat = 1; repeat <= repeats; repeat += 1) {
-    say(`${path.basename(clip)}: ${repeat} of ${repeats}`);
-    runs.decode.push(
-      (
-        await measureCommand(ffmpeg, [
-          '-hide_banner',
-          '-nostdin',
-          '-loglevel',
-          'error',
-          '-threads',
-          '1',
-          '-i',
-          clip,
-          '-f',
-          'null',
-          '-',
-        ])
-      ).cpuMs,
-    );
-    runs.pipeline.push((await runPipeline(clip, model, 1)).cpuMs);
-    const { input } = model.manifest;
-    const bareArguments = [model.modelPath, input.name, input.widthPx, input.heightPx, frames, tensors].map(String);
-    runs.inference.push(
-      (await measureCommand(process.execPath, [path.join(here, 'bare-inference.ts'), ...bareArguments])).cpuMs,
-    );
-    if (python !== undefined) {
-      const byHand = [
-        path.join(here, 'by_hand.py'),
-        clip,
-        model.modelPath,
-        String(fps),
-        path.join(work, 'by-hand.jsonl'),
-      ];
-      runs.by_hand.push((await measureCommand(python, byHand)).cpuMs);
-    }
-    if (cameras > 1) {
-      const many = await runPipeline(clip, model, cameras);
-      runs.many.push(many.cpuMs / many.analysed / ((runs.pipeline.at(-1) ?? Number.NaN) / frames));
-    }
+    say(`${name}: ${repeat} of ${repeats}`);
+    runs.decode.push(await pair(decode));
+    runs.pipeline.push(await pair(async (file) => (await runPipeline(file, model, 1)).cpuMs));
+    runs.inference.push(await pair((_, length) => bareInference(model, frames[length], tensors)));
+    if (python !== undefined) runs.by_hand.push(await pair((file) => byHand(python, file, model)));
+    if (cameras > 1) runs.many.push(await pair(async (file) => (await runPipeline(file, model, cameras)).cpuMs));
   }
-  const limits = runs.decode.map((decode, index) => decode + (runs.inference[index] ?? Number.NaN));
-  const toLimit = (values: readonly number[]): Spread =>
-    spreadOf(values.map((value, index) => value / (limits[index] ?? Number.NaN)));
-  const perFrame = (values: readonly number[]): number | null =>
-    values.length === 0 ? null : round(spreadOf(values).median / frames);
-  return {
-    clip: path.basename(clip),
-    frames,
-    ratio_to_limit: toLimit(runs.pipeline),
-    by_hand_ratio: runs.by_hand.length === 0 ? null : toLimit(runs.by_hand),
-    cpu_ms_per_frame: {
-      decode: perFrame(runs.decode),
-      inference: perFrame(runs.inference),
-      pipeline: perFrame(runs.pipeline),
-      by_hand: perFrame(runs.by_hand),
-    },
-    many_cameras: runs.many.length === 0 ? null : { cameras, ratio: spreadOf(runs.many) },
+  const marginalFrames = frames.whole - frames.short;
+  const marginal = (pairs: readonly Pair[]): number[] =>
+    pairs.map(({ whole, short: begun }) => (whole - begun) / marginalFrames);
+  const whole = (pairs: readonly Pair[]): number[] => pairs.map((each) => each.whole / frames.whole);
+  const over = (above: readonly number[], below: readonly number[]): Spread =>
+    spreadOf(above.map((value, index) => value / (below[index] ?? Number.NaN)));
+  const limit = (of: typeof marginal): number[] => {
+    const inference = of(runs.inference);
+    return of(runs.decode).map((value, index) => value + (inference[index] ?? Number.NaN));
   };
+  const ifRun = <Value>(pairs: readonly Pair[], value: () => Value): Value | null =>
+    pairs.length === 0 ? null : value();
+  const ratios = (of: typeof marginal): { ratio_to_limit: Spread; by_hand_ratio: Spread | null } => ({
+    ratio_to_limit: over(of(runs.pipeline), limit(of)),
+    by_hand_ratio: ifRun(runs.by_hand, () => over(of(runs.by_hand), limit(of))),
+  });
+  const each = (value: (pairs: readonly Pair[]) => number): Record<Variant, number | null> => ({
+    decode: value(runs.decode),
+    inference: value(runs.inference),
+    pipeline: value(runs.pipeline),
+    by_hand: ifRun(runs.by_hand, () => value(runs.by_hand)),
+  });
+  return {
+    clip: name,
+    frames: frames.whole,
+    ...ratios(marginal),
+    whole_run: ratios(whole),
+    cpu_ms_per_frame: each((pairs) => spreadOf(marginal(pairs)).median),
+    start_up_cpu_ms: each((pairs) => {
+      const perFrame = spreadOf(marginal(pairs)).median;
+      return spreadOf(pairs.map((one) => one.short)).median - perFrame * frames.short;
+    }),
+    many_cameras: ifRun(runs.many, () => ({
+      cameras,
+      ratio: over(
+        marginal(runs.many).map((value) => value / cameras),
+        marginal(runs.pipeline),
+      ),
+    })),
+  };
+}
+
+async function decode(file: string): Promise<number> {
+  const decoding = ['-hide_banner', '-nostdin', '-loglevel', 'error', '-threads', '1', '-i', file, '-f', 'null', '-'];
+  return (await measureCommand(ffmpeg, decoding)).cpuMs;
+}
+
+async function bareInference(model: LoadedModel, frames: number, tensors: string): Promise<number> {
+  const { input } = model.manifest;
+  const facts = [model.modelPath, input.name, input.widthPx, input.heightPx, frames, tensors].map(String);
+  return (await measureCommand(process.execPath, [path.join(here, 'bare-inference.ts'), ...facts])).cpuMs;
+}
+
+async function byHand(python: string, file: string, model: LoadedModel): Promise<number> {
+  const facts = [file, model.modelPath, String(fps), path.join(work, 'by-hand.jsonl')];
+  return (await measureCommand(python, [path.join(here, 'by_hand.py'), ...facts])).cpuMs;
 }
 
 async function runPipeline(
@@ -232,10 +269,12 @@ function print(reports: readonly ClipReport[]): void {
     return;
   }
   for (const report of reports) {
-    const { cpu_ms_per_frame: cpu } = report;
+    const { cpu_ms_per_frame: cpu, start_up_cpu_ms: start } = report;
     process.stdout.write(`${report.clip}: ${report.frames} frames, CPU ms per analysed frame, median of ${repeats}
   decode ${show(cpu.decode)} + bare inference ${show(cpu.inference)}; pipeline ${show(cpu.pipeline)}; by hand ${show(cpu.by_hand)}
-  pipeline / limit ${spreadText(report.ratio_to_limit)}; by hand / limit ${report.by_hand_ratio === null ? 'not measured' : spreadText(report.by_hand_ratio)}
+  a frame:    pipeline / limit ${spreadText(report.ratio_to_limit)}; by hand / limit ${spreadText(report.by_hand_ratio)}
+  whole runs: pipeline / limit ${spreadText(report.whole_run.ratio_to_limit)}; by hand / limit ${spreadText(report.whole_run.by_hand_ratio)}
+  start-up, CPU ms: ffmpeg ${show(start.decode)} + bare inference ${show(start.inference)}; pipeline ${show(start.pipeline)}; by hand ${show(start.by_hand)}
 `);
     if (report.many_cameras !== null) {
       process.stdout.write(
@@ -245,7 +284,9 @@ function print(reports: readonly ClipReport[]): void {
   }
 }
 
-function spreadText({ median, min, max }: Spread): string {
+function spreadText(spread: Spread | null): string {
+  if (spread === null) return 'not measured';
+  const { median, min, max } = spread;
   return `${median.toFixed(3)} (${min.toFixed(3)}-${max.toFixed(3)})`;
 }
 
