@@ -65,6 +65,8 @@ export const cameraDefaults = {
 
 const idPattern = /^[a-zA-Z0-9_-]{1,64}$/;
 const highestFps = 120;
+/** `rtsp:/…`, ` rtsp://…`, `user:password@host/…`: as the name of a file, the password in it would be told with every error. */
+const mistypedUrl = /^\s*(?:rtsps?|https?)[:/\\]|^[^/\\]*:\/\/|^[^/\\]*:[^/\\]*@/i;
 
 /** Checks and completes what a user said of a camera. Throws SIGHTLINE_CONFIG_INVALID or SIGHTLINE_CAMERA_URL_INVALID. */
 export function createCameraSpec(input: CameraInput): CameraSpec {
@@ -113,7 +115,14 @@ export function waitsForReader(camera: CameraSpec): boolean {
 }
 
 function sourceOf(input: CameraInput): CameraSource {
-  if (!looksLikeUrl(input.url)) return { kind: 'file', path: input.url };
+  if (!looksLikeUrl(input.url)) {
+    if (mistypedUrl.test(input.url)) {
+      throw new AppError('SIGHTLINE_CAMERA_URL_INVALID', 'it begins like a URL, but not as a URL does', {
+        action: 'Write a camera as rtsp://USER:PASSWORD@HOST/PATH, and a file of such a name as ./NAME.',
+      });
+    }
+    return { kind: 'file', path: input.url };
+  }
   const address = parseCameraUrl(input.url, {
     ...(input.allowHttp === undefined ? {} : { allowHttp: input.allowHttp }),
     ...(input.password === undefined ? {} : { password: input.password }),
