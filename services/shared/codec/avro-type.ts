@@ -1,4 +1,5 @@
-import avsc from 'avsc';
+import type { Schema, Type } from 'avsc';
+import avsc from 'avsc/etc/browser/avsc-types.js';
 import { AppError } from '#shared/core/errors';
 import { compileFiniteCheck } from './finite-check.ts';
 
@@ -64,22 +65,18 @@ export function createAvroType<T>(schema: unknown): AvroType<T> {
   };
 }
 
-function compile(schema: unknown): avsc.Type {
+function compile(schema: unknown): Type {
   try {
     // Own schemas, or those of a file's header: the library checks them itself, and throws.
-    return avsc.Type.forSchema(schema as avsc.Schema, { omitRecordMethods: true });
+    return avsc.Type.forSchema(schema as Schema, { omitRecordMethods: true });
   } catch (error) {
     throw new AppError('SIGHTLINE_RESULTS_UNREADABLE', 'not an Avro schema', { cause: error });
   }
 }
 
-type Resolver = ReturnType<avsc.Type['createResolver']>;
+type Resolver = ReturnType<Type['createResolver']>;
 
-function createDecode<T>(
-  writerType: avsc.Type,
-  resolver?: Resolver,
-  readerType: avsc.Type = writerType,
-): AvroType<T>['decode'] {
+function createDecode<T>(writerType: Type, resolver?: Resolver, readerType: Type = writerType): AvroType<T>['decode'] {
   return (bytes, offset) => {
     let decoded: { value: unknown; offset: number };
     try {
