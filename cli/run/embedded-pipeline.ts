@@ -4,6 +4,7 @@ import { createMemoryMessageBus } from '#shared/bus/memory-message-bus';
 import { outgoing } from '#shared/bus/message-bus';
 import { cameraStatusTopic, detectionsTopic, framesTopic } from '#shared/bus/topics';
 import type { Clock } from '#shared/core/clock';
+import { toAppError, type AppError } from '#shared/core/errors';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
 import type { Logger } from '#shared/core/logger';
 import type { Metrics } from '#shared/core/metrics';
@@ -45,12 +46,19 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
   // One frame of a camera waits here while others are run; more would only make live results later, and files wait anyway.
   const bus = createMemoryMessageBus({ capacityPerKey: 1 });
   const inference = createInferenceService({ engine, producer: producer('inference'), clock, logger, metrics });
+  let failure: AppError | undefined;
   const ingest = createIngestService({
     cameras: options.cameras,
     config: ingestDefaults,
     openSource: options.openSource,
-    publishFrame: (frame) => bus.publish(framesTopic, { key: frame.cameraId, value: frame }),
-    publishStatus: (status) => bus.publish(cameraStatusTopic, { key: status.camera_id, value: status }),
+    publishFrame: async (frame) => {
+      if (failure !== undefined) throw failure;
+      await bus.publish(framesTopic, { key: frame.cameraId, value: frame });
+    },
+    // What failed has said so; that each camera cannot tell its end any more adds nothing.
+    publishStatus: async (status) => {
+      if (failure === undefined) await bus.publish(cameraStatusTopic, { key: status.camera_id, value: status });
+    },
     epochs: options.epochs,
     pool: options.pool,
     clock,
@@ -62,7 +70,9 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
 
   const failed = Promise.withResolvers<never>();
   // Whoever waits for `finished` sees it; before that nobody may be waiting.
-  failed.promise.catch(() => undefined);
+  failed.promise.catch((error: unknown) => {
+    failure = toAppError(error);
+  });
   let closing: Promise<void> | undefined;
 
   async function writeDetections(record: DetectionFrame): Promise<void> {
@@ -94,7 +104,10 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
   }
 
   async function close(): Promise<void> {
-    const steps = [() => ingest.close(), () => bus.close(), () => inference.close(), () => results.close()];
+    // After a failure nobody takes frames any more: only the end of the bus lets go of a camera that waits with one.
+    const closeIngest = (): Promise<unknown> =>
+      failure !== undefined ? Promise.all([ingest.close(), bus.close()]) : ingest.close();
+    const steps = [closeIngest, () => bus.close(), () => inference.close(), () => results.close()];
     const failures: unknown[] = [];
     for (const step of steps) {
       try {
