@@ -1,6 +1,6 @@
 /**
  * What it costs to start: CPU time of `sightline run` on a clip of one frame until each of its first steps, beside a bare script that only
- * loads onnxruntime and the model. Variants are interleaved; medians. `--tree DIR` (several times) compares other checkouts.
+ * loads onnxruntime and the model. Interleaved; median, least and most of `--repeats N`. `--tree DIR`, several times, compares checkouts.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -27,9 +27,16 @@ interface Stage {
   readonly wallMs: number;
 }
 
+/** Log lines that mark the steps. */
+const milestones = [
+  ['starting', 'run until composed'],
+  ['inference ready', 'run until the model has run'],
+  ['camera state', 'run until the first camera is opened'],
+] as const;
+
 const trees = (options.tree ?? [root]).map((tree) => path.resolve(tree));
 const work = mkdtempSync(path.join(tmpdir(), 'sightline-start-up-'));
-/** CPU milliseconds by what was measured. */
+/** Milliseconds by what was measured. */
 const figures = new Map<string, number[]>();
 try {
   const clip = path.join(work, 'one-frame.mkv');
@@ -78,17 +85,16 @@ async function run(
     ],
     { SIGHTLINE_BENCH_STAGES: stages },
   );
-  const seen = new Set<string>();
+  const seen = new Map<string, Stage>();
   for (const line of readFileSync(stages, 'utf8').trim().split('\n')) {
     const stage = JSON.parse(line) as Stage; // written by the probe
-    if (seen.has(stage.message)) continue;
-    seen.add(stage.message);
-    const { message, ownMs, childrenMs, wallMs } = stage;
-    if (message === 'camera done' || message === 'stopped') continue;
-    // The first `camera state` is the moment before the camera's ffmpeg is started: all that comes before the first frame.
-    note(`${label}run until '${message}', own`, ownMs);
-    note(`${label}run until '${message}', own and children`, ownMs + childrenMs);
-    note(`${label}run until '${message}', wall`, wallMs);
+    if (!seen.has(stage.message)) seen.set(stage.message, stage);
+  }
+  for (const [message, what] of milestones) {
+    const stage = seen.get(message);
+    if (stage === undefined) throw new Error(`${tree} never said '${message}'`);
+    note(label + what, stage.ownMs + stage.childrenMs);
+    note(`${label}${what}, wall time`, stage.wallMs);
   }
   note(`${label}whole run of one frame`, result.cpuMs);
 }
