@@ -94,7 +94,8 @@ export async function superviseService(service: Service, options: RunOptions): P
       failure = await withLimit('drain', () => service.drain(), drainTimeoutMs, port);
     }
     const closeFailure = await withLimit('close', () => service.close(), closeTimeoutMs, port);
-    for (const error of [failure, closeFailure]) {
+    // Closing what failed often tells the same failure again.
+    for (const error of new Set([failure, closeFailure])) {
       if (error !== undefined && error !== firstFault) logger.error({ err: error }, 'service failed');
     }
     const error = failure ?? firstFault ?? closeFailure;
