@@ -166,7 +166,10 @@ describe('a password in what is refused', () => {
     ['a camera without a name', ['--camera', `rtsp://u:${typed}@h/x?a=b`]],
     ['a wrong argument', [`rtsp://u:${typed}@h/x`]],
     ['a wrong option', [`--camara=a=rtsp://u:${typed}@h/x`]],
-    ['a URL with the password in its query', ['--camera', `a=rtsp://127.0.0.1:1/x?user=a&password=${typed}`, '--until-end']],
+    [
+      'a URL with the password in its query',
+      ['--camera', `a=rtsp://127.0.0.1:1/x?user=a&password=${typed}`, '--until-end'],
+    ],
     ['a URL with a slash too few', ['--camera', `a=rtsp:/u:${typed}@h/x`, '--until-end']],
     ['a URL with a space before it', ['--camera', `a= rtsp://u:${typed}@h/x`, '--until-end']],
     ['a URL without its beginning', ['--camera', `a=u:${typed}@h/x`, '--until-end']],

@@ -55,6 +55,14 @@ export function createProcessPort(environment: NodeJS.ProcessEnv = process.env):
       };
     },
     exit(code) {
+      const signal = stopSignals.find((name) => code === 128 + signalNumber(name));
+      if (signal !== undefined) {
+        // By the signal itself: process.exit ends worker threads first, and one that is inside a model's native code brings the process
+        // down with an abort and a core dump. To a shell both are 128 + n.
+        process.removeAllListeners(signal);
+        process.kill(process.pid, signal);
+      }
+      // Still here with a signal: the first process of a container does not die of its own.
       process.exit(code);
     },
   };

@@ -115,7 +115,7 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
       if (modelPath === null) {
         throw notFound(
           `model ${manifest.name}: its file ${manifest.file} is neither beside ${manifestPath} nor in ${directories.join(', ')}`,
-          `Get it from ${manifest.source} and put it into one of these directories.`,
+          howToGet(manifest, directories[0]),
         );
       }
       const bytes = await readWhole(modelPath, maxModelBytes);
@@ -219,4 +219,11 @@ function stem(path: string): string {
 
 function notFound(message: string, action?: string): AppError {
   return new AppError('SIGHTLINE_MODEL_NOT_FOUND', message, action === undefined ? {} : { action });
+}
+
+/** The command where it can be pasted without a thought; a manifest that somebody else wrote may hold anything. */
+function howToGet({ source, file }: Pick<ModelManifest, 'source' | 'file'>, directory: string | undefined): string {
+  const isPlain = /^https:\/\/[\w.~/%+-]+$/.test(source) && /^[\w.-]+$/.test(file);
+  if (!isPlain || directory === undefined) return `Get it from ${source} and put it into one of these directories.`;
+  return `Run: curl -fL --create-dirs -o '${join(directory, file)}' ${source}`;
 }
