@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
-import pc from 'picocolors';
+import colours from 'picocolors';
 import { AppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import { systemClock } from '#shared/runtime/system-clock';
 import { probeCamera } from '../../services/ingest/adapters/probe-camera.ts';
 import type { ProbeStep, ProbeVerdict } from '../../services/ingest/core/probe-verdict.ts';
+
+// picocolors also colours what goes into a file or a pipe where CI is set.
+const pc = process.stdout.isTTY ? colours : colours.createColors(false);
 
 interface ProbeFlags {
   readonly transport: 'tcp' | 'udp';

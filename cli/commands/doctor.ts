@@ -19,6 +19,9 @@ import { doctorText } from '../doctor/doctor-text.ts';
 import { defaultStateDirectory } from '../model-directories.ts';
 import { runSettings, type RunSettings } from '../run/run-settings.ts';
 
+// picocolors also colours what goes into a file or a pipe where CI is set.
+const plain = colours.createColors(false);
+
 interface DoctorOptions {
   readonly config?: string;
   readonly model?: string;
@@ -47,7 +50,9 @@ async function doctor(options: DoctorOptions): Promise<void> {
   const rows = await examine(settings);
   const isReady = rows.every(({ state }) => state !== 'missing');
   process.stdout.write(
-    options.json === true ? `${JSON.stringify({ ready: isReady, rows }, null, 2)}\n` : doctorText(rows, colours),
+    options.json === true
+      ? `${JSON.stringify({ ready: isReady, rows }, null, 2)}\n`
+      : doctorText(rows, process.stdout.isTTY ? colours : plain),
   );
   if (!isReady) process.exitCode = 1;
 }

@@ -113,7 +113,11 @@ describe('a run that is ended', () => {
     const ended = await running.finished;
     expect(ended, ended.stderr).toMatchObject({ code: null, signal: 'SIGINT' });
     expect(ended.stderr).toContain('second signal');
-    await until(run.livingDecoders, (pids) => pids.length === 0, 10_000);
+    await until(
+      () => run.livingDecoders(),
+      (pids) => pids.length === 0,
+      10_000,
+    );
     expect(await run.verify()).toMatchObject({ code: 0 });
   });
 

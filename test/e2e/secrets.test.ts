@@ -26,7 +26,8 @@ function leaks(places: Readonly<Record<string, string>>): readonly string[] {
 async function filesBelow(directory: string): Promise<Record<string, string>> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
-  return Object.fromEntries(await Promise.all(files.map(async (file) => [file, await readFile(file, 'latin1')])));
+  const texts = files.map(async (file) => [file, await readFile(file, 'latin1')] as const);
+  return Object.fromEntries<string>(await Promise.all(texts));
 }
 
 interface Proc {
