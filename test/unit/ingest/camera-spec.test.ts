@@ -22,6 +22,22 @@ describe('camera spec', () => {
     );
   });
 
+  test.each(['rtsp:/u:pw@h/x', ' rtsp://u:pw@h/x', 'rtsp:\\\\u:pw@h', 'u:pw@h/x', '://u:pw@h'])(
+    'refuses %j, which is a URL with a slip in it, and does not repeat it',
+    (url) => {
+      const making = (): unknown => createCameraSpec({ id: 'door', url });
+      expect(making).toThrow(expect.objectContaining({ code: 'SIGHTLINE_CAMERA_URL_INVALID' }));
+      expect(making).toThrow(/^camera door: (?!.*pw)/);
+    },
+  );
+
+  test.each(['clip.mp4', './u:pw@h.mp4', '/data/2026-11-23T07:00@door.mp4', 'rtsp.mp4', 'a:b.mp4'])(
+    'takes %j as a file',
+    (url) => {
+      expect(createCameraSpec({ id: 'a', url }).source).toEqual({ kind: 'file', path: url });
+    },
+  );
+
   test('shows no password, however it is printed', () => {
     const spec = createCameraSpec({ id: 'a', url: 'rtsp://user:canary-pw@camera.example/1' });
     for (const text of [JSON.stringify(spec), inspect(spec, { depth: 10, showHidden: true })]) {
