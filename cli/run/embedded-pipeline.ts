@@ -81,8 +81,9 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
   }
 
   async function start(): Promise<void> {
-    await results.open();
     await inference.start();
+    // After the model: a start that fails on it leaves the results of an earlier run where they are.
+    await results.open();
     const subscriptions = await Promise.all([
       // One frame more than there are workers: the next one lies ready when a worker comes free.
       bus.process(framesTopic, { group: 'inference', maxInFlight: engine.workers + 1 }, async ({ key, value }) => [

@@ -6,6 +6,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
+// Under npm a signal comes twice within a moment and the second is taken for a copy; our tests send each by hand.
+const { npm_lifecycle_event: _ours, ...ownEnvironment } = process.env;
+
 const launcher = fileURLToPath(new URL('../../cli/bin.mjs', import.meta.url));
 
 export interface FinishedRun {
@@ -38,7 +41,7 @@ export function startSightline(
 ): RunningSightline {
   const child = spawn(process.execPath, [launcher, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NO_COLOR: '1', ...environment },
+    env: { ...ownEnvironment, NO_COLOR: '1', ...environment },
   });
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
