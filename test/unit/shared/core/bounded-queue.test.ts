@@ -18,7 +18,9 @@ describe('bounded queue', () => {
         }
         for (let item = queue.take(); item !== undefined; item = queue.take()) taken.push(item);
         expect(taken).toEqual([...taken].sort((a, b) => a - b));
-        expect([...taken, ...displaced].sort((a, b) => a - b)).toEqual(Array.from({ length: next }, (_, index) => index));
+        expect([...taken, ...displaced].sort((a, b) => a - b)).toEqual(
+          Array.from({ length: next }, (_, index) => index),
+        );
       }),
     );
   });
