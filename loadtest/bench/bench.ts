@@ -1,8 +1,8 @@
 /**
  * What Sightline costs over the work itself. For each clip, interleaved and repeated: ffmpeg decoding to nothing plus bare session.run of as
  * many frames (the limit), the whole pipeline (`sightline run`), and the loop by hand in Python where OpenCV and onnxruntime are installed.
- * CPU time of all processes and their children, one thread. Each is also run on the first seconds of the clip, and the difference is what a
- * frame costs once it runs (a camera runs for months); the whole runs with their start-up are told beside it.
+ * CPU time of all processes and their children, one thread. Each is run on the clip and on the clip several times over; the difference is what a
+ * frame costs once it runs (a camera runs for months, and the compiler needs the first minute); the runs with their start-up are told beside it.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync, existsSync } from 'node:fs';
@@ -52,7 +52,7 @@ interface ClipReport {
   /** CPU of a frame in the running pipeline over that of the limit. */
   readonly ratio_to_limit: Spread;
   readonly by_hand_ratio: Spread | null;
-  /** The same for whole processes with start-up, on this clip as long as it is. */
+  /** The same for whole processes with start-up, on the clip once. */
   readonly whole_run: { readonly ratio_to_limit: Spread; readonly by_hand_ratio: Spread | null };
   readonly cpu_ms_per_frame: Readonly<Record<Variant, number | null>>;
   readonly start_up_cpu_ms: Readonly<Record<Variant, number | null>>;
@@ -60,7 +60,8 @@ interface ClipReport {
   readonly many_cameras: { readonly cameras: number; readonly ratio: Spread } | null;
 }
 
-const shortSeconds = 4;
+/** The long run plays the clip this often. */
+const timesOver = 3;
 const fps = Number(options.fps);
 const repeats = Number(options.repeats);
 const cameras = Number(options.cameras);
@@ -78,39 +79,27 @@ try {
   rmSync(work, { recursive: true, force: true });
 }
 
-/** CPU milliseconds of one variant on the whole clip and on its first seconds, with the frames of each. */
+/** CPU milliseconds of one variant on the clip several times over, and once. */
 interface Pair {
-  readonly whole: number;
-  readonly short: number;
+  readonly long: number;
+  readonly once: number;
 }
 
 async function benchClip(clip: string, model: LoadedModel, python: string | undefined): Promise<ClipReport> {
   const name = path.basename(clip);
   say(`${name}: warm-up`);
-  const short = path.join(work, `short-${name}`);
-  spawnSync(ffmpeg, [
-    '-loglevel',
-    'error',
-    '-nostdin',
-    '-y',
-    '-i',
-    clip,
-    '-t',
-    String(shortSeconds),
-    '-c',
-    'copy',
-    '-an',
-    short,
-  ]);
+  const long = path.join(work, `long-${name}`);
+  const loops = ['-stream_loop', String(timesOver - 1), '-i', clip];
+  spawnSync(ffmpeg, ['-loglevel', 'error', '-nostdin', '-y', ...loops, '-c', 'copy', '-an', long]);
   const frames = {
-    whole: (await runPipeline(clip, model, 1)).analysed,
-    short: (await runPipeline(short, model, 1)).analysed,
+    long: (await runPipeline(long, model, 1)).analysed,
+    once: (await runPipeline(clip, model, 1)).analysed,
   };
   const tensors = writeTensors(clip, model);
   const runs: Record<Variant | 'many', Pair[]> = { decode: [], inference: [], pipeline: [], by_hand: [], many: [] };
-  const pair = async (measure: (file: string, length: 'whole' | 'short') => Promise<number>): Promise<Pair> => ({
-    whole: await measure(clip, 'whole'),
-    short: await measure(short, 'short'),
+  const pair = async (measure: (file: string, length: 'long' | 'once') => Promise<number>): Promise<Pair> => ({
+    long: await measure(long, 'long'),
+    once: await measure(clip, 'once'),
   });
   for (let repeat = 1; repeat <= repeats; repeat += 1) {
     say(`${name}: ${repeat} of ${repeats}`);
@@ -120,10 +109,9 @@ async function benchClip(clip: string, model: LoadedModel, python: string | unde
     if (python !== undefined) runs.by_hand.push(await pair((file) => byHand(python, file, model)));
     if (cameras > 1) runs.many.push(await pair(async (file) => (await runPipeline(file, model, cameras)).cpuMs));
   }
-  const marginalFrames = frames.whole - frames.short;
-  const marginal = (pairs: readonly Pair[]): number[] =>
-    pairs.map(({ whole, short: begun }) => (whole - begun) / marginalFrames);
-  const whole = (pairs: readonly Pair[]): number[] => pairs.map((each) => each.whole / frames.whole);
+  const marginalFrames = frames.long - frames.once;
+  const marginal = (pairs: readonly Pair[]): number[] => pairs.map(({ long, once }) => (long - once) / marginalFrames);
+  const whole = (pairs: readonly Pair[]): number[] => pairs.map((each) => each.once / frames.once);
   const over = (above: readonly number[], below: readonly number[]): Spread =>
     spreadOf(above.map((value, index) => value / (below[index] ?? Number.NaN)));
   const limit = (of: typeof marginal): number[] => {
@@ -144,13 +132,13 @@ async function benchClip(clip: string, model: LoadedModel, python: string | unde
   });
   return {
     clip: name,
-    frames: frames.whole,
+    frames: frames.once,
     ...ratios(marginal),
     whole_run: ratios(whole),
     cpu_ms_per_frame: each((pairs) => spreadOf(marginal(pairs)).median),
     start_up_cpu_ms: each((pairs) => {
       const perFrame = spreadOf(marginal(pairs)).median;
-      return spreadOf(pairs.map((one) => one.short)).median - perFrame * frames.short;
+      return spreadOf(pairs.map((one) => one.once)).median - perFrame * frames.once;
     }),
     many_cameras: ifRun(runs.many, () => ({
       cameras,
