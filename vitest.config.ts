@@ -29,6 +29,20 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: ['test/integration/kafka/**'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 60 * seconds,
+          hookTimeout: 60 * seconds,
+        },
+      },
+      {
+        // One real broker for all files, started by the first project that needs it; files that end brokers start their own.
+        extends: true,
+        test: {
+          name: 'kafka',
+          include: ['test/integration/kafka/**/*.test.ts'],
+          globalSetup: ['test/support/shared-kafka.ts'],
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 60 * seconds,

@@ -56,6 +56,8 @@ export interface KafkaTuning {
   /** Assigned, records waiting on the broker, nothing done for so long: the subscription fails. */
   readonly stallTimeoutMs: number;
   readonly closeTimeoutMs: number;
+  /** How long joining the group is tried, at the start and after the client has given up in between. */
+  readonly joinTimeoutMs: number;
   /** First wait before a failed request is tried again; doubles up to a second. */
   readonly retryInitialMs: number;
 }
@@ -83,5 +85,6 @@ export const defaultKafkaTuning: KafkaTuning = {
   maxPendingPublishBytes: 64 * 1024 * 1024,
   stallTimeoutMs: 30_000,
   closeTimeoutMs: 10_000,
+  joinTimeoutMs: 60_000,
   retryInitialMs: 5,
 };

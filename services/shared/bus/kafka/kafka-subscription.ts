@@ -69,21 +69,57 @@ export class KafkaSubscription implements Subscription {
 
   /** Resolves when the member has its first assignment. */
   async open(): Promise<void> {
-    const { driver, group, topic, tuning } = this.#options;
-    await driver.joinGroup(
-      { group, topic },
-      {
-        assigned: (assignment, membership) => this.#assigned(assignment, membership),
-        records: (fetched) => this.#fetched(fetched),
-        passed: (partition, nextOffset) => {
-          this.#ledgers.get(partition)?.pass(nextOffset);
-        },
-        failed: (error) => this.#fail(error),
-      },
-    );
+    await this.#join();
     this.#lastProgress = { mark: '', atMs: performance.now() };
-    this.#watchdog = setInterval(() => void this.#watch(), tuning.stallTimeoutMs / 4); // #watch never rejects
+    this.#watchdog = setInterval(() => void this.#watch(), this.#options.tuning.stallTimeoutMs / 4); // #watch never rejects
     this.#watchdog.unref();
+  }
+
+  async #join(): Promise<void> {
+    const { driver, group, topic, tuning, logger } = this.#options;
+    const deadlineMs = performance.now() + tuning.joinTimeoutMs;
+    let waitMs = 10;
+    for (;;) {
+      try {
+        await driver.joinGroup(
+          { group, topic },
+          {
+            assigned: (assignment, membership) => this.#assigned(assignment, membership),
+            records: (fetched) => this.#fetched(fetched),
+            passed: (partition, nextOffset) => {
+              this.#ledgers.get(partition)?.pass(nextOffset);
+            },
+            failed: (error) => this.#lostClient(error),
+          },
+        );
+        return;
+      } catch (thrown) {
+        const error = toAppError(thrown);
+        if (!error.retryable || this.#stopped || performance.now() > deadlineMs) throw error;
+        logger.warn({ err: error, waitMs, group, topic }, 'the group could not be joined, trying again');
+        await new Promise<void>((resolve) => setTimeout(resolve, waitMs));
+        waitMs = Math.min(waitMs * 2, 1_000);
+      }
+    }
+  }
+
+  /** The client has given up. What it held is dropped; a new member starts from what is committed, fencing the old one as any other would. */
+  #lostClient(thrown: unknown): void {
+    const error = toAppError(thrown);
+    if (this.#stopped) return;
+    if (!error.retryable) {
+      this.#fail(error);
+      return;
+    }
+    this.#options.logger.warn({ err: error, group: this.#options.group }, 'the consumer broke off, joining anew');
+    for (const ledger of [...this.#ledgers.values()]) this.#drop(ledger);
+    this.#memberLane?.commits.close();
+    if (this.#memberLane !== undefined) this.#openLanes.delete(this.#memberLane);
+    void this.#memberLane?.close().catch(() => undefined); // nothing depends on how it ends
+    this.#memberLane = undefined;
+    this.#memberId = undefined;
+    this.#membership = undefined;
+    this.#join().catch((error_: unknown) => this.#fail(error_));
   }
 
   get isStopped(): boolean {

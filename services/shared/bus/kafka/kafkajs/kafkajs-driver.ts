@@ -247,6 +247,7 @@ async function joinGroup(
   });
   const membership = new KafkajsMembership(join, consumer, (g, t) => admin.committed(g, t));
   let generation = 0;
+  let isJoined = false;
   const joined = new Promise<void>((resolve, reject) => {
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       if (membership.closed) return;
@@ -255,15 +256,16 @@ async function joinGroup(
       if (partitions.length > 0) consumer.pause([{ topic, partitions: [...partitions] }]);
       generation += 1;
       events.assigned({ partitions, memberId: payload.memberId, generation }, membership);
+      isJoined = true;
       resolve();
     });
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       const error = fromKafkajs(`consumer of ${group} on ${topic}`, payload.error);
-      membership.closed = true;
+      const wasClosed = membership.closed;
+      // Left to itself it would come back as another member behind our back.
+      void membership.close().catch(() => undefined); // the crash is what is reported
+      if (isJoined && !wasClosed) events.failed(error);
       reject(error);
-      events.failed(error);
-      // It would come back as another member; the subscription is over all the same.
-      void consumer.disconnect().catch(() => undefined); // reported already
     });
     // The client passes over batches of which nothing is for us (markers, aborted records) without calling eachBatch.
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
