@@ -57,5 +57,6 @@ export function openTestBus(client: KafkaClientName, brokers: readonly string[],
 export async function createTestTopics(bus: KafkaMessageBus, names: readonly string[], partitions = 3, replicationFactor = 1): Promise<void> {
   const minInSyncReplicas = Math.min(2, replicationFactor);
   const definition = { partitions, replicationFactor, minInSyncReplicas, cleanup: 'delete', retentionMs: 3_600_000 } as const;
-  await ensureTopics(bus.admin, [deadLettersTopic, ...names].map((name) => ({ name, ...definition })));
+  const topics = names.map((name) => ({ name, ...definition }));
+  await ensureTopics(bus.admin, [{ name: deadLettersTopic, ...definition, partitions: 1 }, ...topics]);
 }

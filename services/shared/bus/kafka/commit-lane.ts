@@ -10,7 +10,7 @@ export interface CommitBatch {
 
 export interface CommitLaneOptions {
   readonly lingerMs: number;
-  /** How long a lane that somebody has fenced waits to hear from the group that its partition has moved. */
+  /** How long a lane that the group or another owner has turned away waits for word of a new assignment. */
   readonly graceMs: number;
   readonly maxRecords: number;
   readonly maxBytes: number;
@@ -23,6 +23,8 @@ export interface CommitLaneOptions {
   readonly logger: Logger;
 }
 
+const maxTimesFenced = 6;
+
 /** Commits the finished work of one or more partitions, one batch at a time, for as long as it takes. */
 export class CommitLane {
   readonly #options: CommitLaneOptions;
@@ -34,6 +36,8 @@ export class CommitLane {
   #uncertain = false;
   /** The group is being shared out anew; commits make sense again when that is over. */
   #waitsForAssignment = false;
+  #timesFenced = 0;
+  #assignments = 0;
   #graceTimer: NodeJS.Timeout | undefined;
   #wake: (() => void) | undefined;
 
@@ -51,6 +55,7 @@ export class CommitLane {
 
   /** A new assignment is in force. */
   reassigned(): void {
+    this.#assignments += 1;
     this.#waitsForAssignment = false;
     clearTimeout(this.#graceTimer);
     this.#wake?.();
@@ -97,6 +102,7 @@ export class CommitLane {
   async #commitAll(): Promise<void> {
     let waitMs = 10;
     while (!this.#closed && !this.#waitsForAssignment) {
+      const assignments = this.#assignments;
       try {
         if (this.#uncertain) {
           await this.#options.recover([...this.#ledgers]);
@@ -110,14 +116,28 @@ export class CommitLane {
         this.#options.committed(batch);
         for (const part of batch.parts) part.ledger.settle(part.next);
         waitMs = 10;
+        this.#timesFenced = 0;
       } catch (thrown) {
         const error = toAppError(thrown);
         if (this.#closed) return;
-        if (error.code === 'SIGHTLINE_KAFKA_REBALANCED' || error.code === 'SIGHTLINE_KAFKA_FENCED') {
-          // The new owner may be quicker to fence us than the group is to tell us; without word from it we are the zombie.
+        if (error.code === 'SIGHTLINE_KAFKA_REBALANCED') {
+          // The new assignment came while the attempt under the old one was on its way.
+          if (assignments !== this.#assignments) continue;
+          // Word of it is yet to come; without it we are no member any more.
           this.#waitsForAssignment = true;
           this.#graceTimer = setTimeout(() => this.#options.fatal(error), this.#options.graceMs);
           return;
+        }
+        if (error.code === 'SIGHTLINE_KAFKA_FENCED') {
+          // The new owner may be quicker to fence us than the group is to tell us, and a former one may have fenced us on its way out.
+          // Taking over again is safe, as it reads first what has been committed; only it must not go on for ever.
+          this.#timesFenced += 1;
+          if (this.#timesFenced > maxTimesFenced) {
+            this.#options.fatal(error);
+            return;
+          }
+          await this.#sleep((this.#options.graceMs / maxTimesFenced) * (0.5 + Math.random()));
+          continue;
         }
         if (!error.retryable) {
           this.#options.fatal(error);

@@ -243,7 +243,13 @@ async function joinGroup(
     maxBytesPerPartition: tuning.fetchMaxBytesPerPartition,
     allowAutoTopicCreation: false,
     readUncommitted: false,
-    retry: { initialRetryTime: tuning.retryInitialMs, maxRetryTime: 1_000, retries: 60 },
+    retry: {
+      initialRetryTime: tuning.retryInitialMs,
+      maxRetryTime: 1_000,
+      retries: 60,
+      // Left to itself it comes back after a crash as another member, behind our back.
+      restartOnFailure: () => Promise.resolve(false),
+    },
   });
   const membership = new KafkajsMembership(join, consumer, (g, t) => admin.committed(g, t));
   let generation = 0;
@@ -262,7 +268,6 @@ async function joinGroup(
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       const error = fromKafkajs(`consumer of ${group} on ${topic}`, payload.error);
       const wasClosed = membership.closed;
-      // Left to itself it would come back as another member behind our back.
       void membership.close().catch(() => undefined); // the crash is what is reported
       if (isJoined && !wasClosed) events.failed(error);
       reject(error);
