@@ -89,7 +89,7 @@ describe.skipIf(isSkipped)('faults', () => {
         },
       });
       expectExactlyOnce(report);
-    });
+    }, 120_000);
   });
 
   it('repeats results without transactions, so that the check above can fail', async () => {

@@ -51,7 +51,17 @@ export interface TransactionOffsets {
   readonly topic: string;
   /** Next offset to read, by partition. */
   readonly next: ReadonlyMap<number, bigint>;
-  readonly membership: GroupMembership;
+  /** GroupMembership.identity as it was when the batch was put together. */
+  readonly identity: MemberIdentity;
+}
+
+/** Who a member is to the group under one assignment. */
+export interface MemberIdentity {
+  readonly group: string;
+  readonly memberId: string;
+  readonly generation: number;
+  /** Broker that coordinates the group; -1 where the driver does not need it. */
+  readonly coordinatorId: number;
 }
 
 export interface KafkaTransactions {
@@ -92,6 +102,11 @@ export interface Assignment {
 }
 
 export interface GroupMembership {
+  /**
+   * Changes with each assignment. A batch is committed as whoever we were when it was put together: under a later identity the broker
+   * would take offsets of partitions that are another's by now.
+   */
+  readonly identity: MemberIdentity;
   /** The group's position of these partitions, after every transaction that could still change it has ended; undefined where there is none. */
   committed(partitions: readonly number[]): Promise<ReadonlyMap<number, bigint | undefined>>;
   /** Fetches the partition from `offset` on; what was fetched of it before is no longer delivered. */

@@ -6,6 +6,7 @@ import type { Assignment, FetchedRecords, GroupMembership, KafkaDriver, KafkaTra
 import type { KafkaTuning } from './kafka-settings.ts';
 import { KeyTurns } from './key-turns.ts';
 import { PartitionLedger, type LedgerEntry } from './partition-ledger.ts';
+import { StallClock } from './stall-clock.ts';
 
 export interface KafkaSubscriptionOptions {
   readonly driver: KafkaDriver;
@@ -55,11 +56,14 @@ export class KafkaSubscription implements Subscription {
   #idleWaiters: (() => void)[] = [];
   #closing: Promise<void> | undefined;
   #watchdog: NodeJS.Timeout | undefined;
+  readonly #stalls: StallClock;
   #lastProgress = { mark: '', atMs: 0 };
 
   constructor(options: KafkaSubscriptionOptions) {
     this.#options = options;
     this.#turns = new KeyTurns(options.maxInFlightPerKey);
+    const { sessionTimeoutMs, rebalanceTimeoutMs } = options.tuning;
+    this.#stalls = new StallClock(sessionTimeoutMs, sessionTimeoutMs + rebalanceTimeoutMs);
     this.failed = new Promise<never>((_, reject) => {
       this.#rejectFailed = reject;
     });
@@ -112,14 +116,21 @@ export class KafkaSubscription implements Subscription {
       return;
     }
     this.#options.logger.warn({ err: error, group: this.#options.group }, 'the consumer broke off, joining anew');
-    for (const ledger of [...this.#ledgers.values()]) this.#drop(ledger);
-    this.#memberLane?.commits.close();
-    if (this.#memberLane !== undefined) this.#openLanes.delete(this.#memberLane);
-    void this.#memberLane?.close().catch(() => undefined); // nothing depends on how it ends
-    this.#memberLane = undefined;
+    this.#reset();
     this.#memberId = undefined;
     this.#membership = undefined;
     this.#join().catch((error_: unknown) => this.#fail(error_));
+  }
+
+  /** Lets go of everything that was held under a membership that is over. */
+  #reset(): void {
+    for (const ledger of [...this.#ledgers.values()]) this.#drop(ledger);
+    const lane = this.#memberLane;
+    this.#memberLane = undefined;
+    if (lane === undefined) return;
+    lane.commits.close();
+    this.#openLanes.delete(lane);
+    void lane.close().catch(() => undefined); // nothing depends on how it ends
   }
 
   get isStopped(): boolean {
@@ -160,6 +171,7 @@ export class KafkaSubscription implements Subscription {
     const { tuning } = this.#options;
     this.#stopped = true;
     clearInterval(this.#watchdog);
+    this.#stalls.stop();
     this.#turns.dropWaiting(() => true);
     for (const ledger of this.#ledgers.values()) this.#membership?.pause(ledger.partition);
     if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
@@ -178,6 +190,7 @@ export class KafkaSubscription implements Subscription {
     if (this.#stopped) return;
     this.#stopped = true;
     clearInterval(this.#watchdog);
+    this.#stalls.stop();
     this.#turns.dropWaiting(() => true);
     // Nothing may be committed after the failure, and the others shall not wait for our session to end.
     for (const ledger of this.#ledgers.values()) ledger.dropped = true;
@@ -190,9 +203,15 @@ export class KafkaSubscription implements Subscription {
     if (this.#stopped) return;
     this.#membership = membership;
     if (this.#memberId !== undefined && this.#memberId !== assignment.memberId) {
-      const words = `member ${this.#memberId} of ${this.#options.group} was thrown out`;
-      this.#fail(new AppError('SIGHTLINE_KAFKA_MEMBERSHIP_LOST', words, { retryable: true }));
-      return;
+      if (this.#stalls.sleptRecently()) {
+        // Whatever else this process holds (leases, connections, clocks) is as stale as its partitions: a fresh start clears it all.
+        const words = `member ${this.#memberId} of ${this.#options.group} was thrown out after this process had stood still`;
+        this.#fail(new AppError('SIGHTLINE_KAFKA_MEMBERSHIP_LOST', words, { retryable: true }));
+        return;
+      }
+      // The broker forgot us, by a restart or an outage. It gives the partitions out anew, and we start them as any new owner does.
+      this.#options.logger.warn({ group: this.#options.group }, 'the group lost this member, starting its partitions anew');
+      this.#reset();
     }
     this.#memberId = assignment.memberId;
     for (const ledger of [...this.#ledgers.values()]) {
@@ -372,11 +391,12 @@ export class KafkaSubscription implements Subscription {
 
   async #commit(lane: PartitionLane, batch: CommitBatch): Promise<void> {
     const membership = this.#membership;
-    if (membership === undefined) throw new AppError('SIGHTLINE_KAFKA_REBALANCED', 'no assignment yet', { retryable: true });
+    const identity = membership?.identity;
+    if (membership === undefined || identity === undefined) throw new AppError('SIGHTLINE_KAFKA_REBALANCED', 'no assignment yet', { retryable: true });
     const next = new Map(batch.parts.map((part) => [part.ledger.partition, part.next]));
     if (this.#options.commit === 'transactions') {
       const transactions = await lane.open();
-      const offsets = await transactions.run(batch.outputs, { topic: this.#options.topic, next, membership });
+      const offsets = await transactions.run(batch.outputs, { topic: this.#options.topic, next, identity });
       this.#options.wrote(batch.outputs, offsets);
       return;
     }

@@ -1,5 +1,4 @@
 import kafkajs, { type Consumer, type IHeaders, type Kafka, type KafkaConfig, type KafkaMessage, type Message, type TopicMessages } from 'kafkajs';
-import { AppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import type {
   GroupEvents,
@@ -9,6 +8,7 @@ import type {
   KafkaDriver,
   KafkaProducer,
   KafkaTransactions,
+  MemberIdentity,
   OutgoingRecord,
   TransactionOffsets,
 } from '../kafka-driver.ts';
@@ -25,8 +25,9 @@ export interface KafkajsDriverOptions {
 
 export function createKafkajsDriver(options: KafkajsDriverOptions): KafkaDriver {
   const { connection, tuning, logger } = options;
-  const kafka = new kafkajs.Kafka(clientConfig(connection, tuning, logger));
-  const admin = createKafkajsAdmin(kafka);
+  // A question that cannot be answered fails soon; what carries records holds out, and its connections with it.
+  const admin = createKafkajsAdmin(new kafkajs.Kafka(clientConfig(connection, tuning, logger, 8)));
+  const kafka = new kafkajs.Kafka(clientConfig(connection, tuning, logger, retriesWithin(tuning.publishTimeoutMs)));
   return {
     name: 'kafkajs',
     transactionScope: 'partition',
@@ -40,7 +41,7 @@ export function createKafkajsDriver(options: KafkajsDriverOptions): KafkaDriver 
   };
 }
 
-function clientConfig(connection: KafkaConnectionSettings, tuning: KafkaTuning, logger: Logger): KafkaConfig {
+function clientConfig(connection: KafkaConnectionSettings, tuning: KafkaTuning, logger: Logger, retries: number): KafkaConfig {
   const { tls, sasl } = connection;
   const { insecure, serverName, ...context } = tls ?? {};
   const config: KafkaConfig = {
@@ -50,7 +51,7 @@ function clientConfig(connection: KafkaConnectionSettings, tuning: KafkaTuning, 
     authenticationTimeout: tuning.connectTimeoutMs,
     requestTimeout: tuning.requestTimeoutMs,
     // The default first wait of 300 ms is what a transaction costs that meets the end of the one before it.
-    retry: { initialRetryTime: tuning.retryInitialMs, maxRetryTime: 1_000, multiplier: 2, retries: 12 },
+    retry: { initialRetryTime: tuning.retryInitialMs, maxRetryTime: 1_000, multiplier: 2, retries },
     logLevel: kafkajs.logLevel.WARN,
     logCreator:
       () =>
@@ -133,9 +134,8 @@ async function runTransaction(
     records.length === 0
       ? []
       : await transaction.sendBatch({ acks: -1, timeout: tuning.requestTimeoutMs, topicMessages: topicMessages(records) });
-  if (!(offsets.membership instanceof KafkajsMembership)) throw new AppError('SIGHTLINE_INTERNAL', 'a membership of another driver');
   await transaction.sendOffsets({
-    consumerGroupId: offsets.membership.group,
+    consumerGroupId: offsets.identity.group,
     topics: [
       {
         topic: offsets.topic,
@@ -172,7 +172,8 @@ function offsetsOf(
 }
 
 class KafkajsMembership implements GroupMembership {
-  readonly group: string;
+  identity: MemberIdentity;
+  readonly #group: string;
   readonly #topic: string;
   readonly #consumer: Consumer;
   readonly #committed: (group: string, topic: string) => Promise<ReadonlyMap<number, bigint | undefined>>;
@@ -184,7 +185,8 @@ class KafkajsMembership implements GroupMembership {
     consumer: Consumer,
     committed: (group: string, topic: string) => Promise<ReadonlyMap<number, bigint | undefined>>,
   ) {
-    this.group = join.group;
+    this.#group = join.group;
+    this.identity = { group: join.group, memberId: '', generation: -1, coordinatorId: -1 };
     this.#topic = join.topic;
     this.#consumer = consumer;
     this.#committed = committed;
@@ -192,7 +194,7 @@ class KafkajsMembership implements GroupMembership {
 
   /** Stable though the request does not ask for it: the caller holds the partitions' transactional ids, so nothing is pending. */
   async committed(partitions: readonly number[]): Promise<ReadonlyMap<number, bigint | undefined>> {
-    const all = await this.#committed(this.group, this.#topic);
+    const all = await this.#committed(this.#group, this.#topic);
     return new Map(partitions.map((partition) => [partition, all.get(partition)]));
   }
 
@@ -261,6 +263,7 @@ async function joinGroup(
       // Nothing is fetched before its owner has fenced the one before and found the position: see start().
       if (partitions.length > 0) consumer.pause([{ topic, partitions: [...partitions] }]);
       generation += 1;
+      membership.identity = { group, memberId: payload.memberId, generation, coordinatorId: -1 };
       events.assigned({ partitions, memberId: payload.memberId, generation }, membership);
       isJoined = true;
       resolve();

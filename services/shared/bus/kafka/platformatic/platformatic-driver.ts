@@ -1,5 +1,11 @@
-import { Consumer, Producer, type BaseOptions, type MessageToProduce, type ProduceResult } from '@platformatic/kafka';
-import { AppError } from '#shared/core/errors';
+import {
+  Consumer,
+  Producer,
+  type BaseOptions,
+  type MessageConsumerMetadata,
+  type MessageToProduce,
+  type ProduceResult,
+} from '@platformatic/kafka';
 import type { Logger } from '#shared/core/logger';
 import type {
   GroupEvents,
@@ -8,6 +14,7 @@ import type {
   KafkaDriver,
   KafkaProducer,
   KafkaTransactions,
+  MemberIdentity,
   OutgoingRecord,
   TransactionOffsets,
 } from '../kafka-driver.ts';
@@ -25,6 +32,8 @@ export interface PlatformaticDriverOptions {
 
 type RawProducer = Producer<string, Buffer | null, string, string | Buffer>;
 type RawTransaction = Awaited<ReturnType<RawProducer['beginTransaction']>>;
+
+const abortWaitMs = 500;
 
 const serializers = {
   key: (key?: string) => (key === undefined ? undefined : Buffer.from(key, 'utf8')),
@@ -114,21 +123,35 @@ async function openTransactions(base: BaseOptions, tuning: KafkaTuning, transact
 async function runTransaction(
   producer: RawProducer,
   records: readonly OutgoingRecord[],
-  { topic, next, membership }: TransactionOffsets,
+  { topic, next, identity }: TransactionOffsets,
 ): Promise<readonly bigint[]> {
-  if (!(membership instanceof PlatformaticMembership)) throw new AppError('SIGHTLINE_INTERNAL', 'a membership of another driver');
-  // Taken now: the client's own figures may already be those of the next generation, in which a partition is no longer ours.
-  const consumer = membership.identity;
+  const consumer: MessageConsumerMetadata = {
+    groupId: identity.group,
+    generationId: identity.generation,
+    memberId: identity.memberId,
+    coordinatorId: identity.coordinatorId,
+  };
   const transaction: RawTransaction = await producer.beginTransaction({});
-  // No abort on failure: the outcome is unknown, so the producer is thrown away and the next one to open the id ends this transaction.
-  // One send: the client folds concurrent ones into one request and would forget the partitions of the second.
-  const result = records.length === 0 ? {} : await transaction.send({ messages: records.map(messageOf) });
-  await transaction.addConsumer(membership.consumer);
-  for (const [partition, offset] of next) {
-    // addOffset takes a consumed message and stores the position behind it; these are the fields that it reads.
-    const last = { topic, partition, offset: offset - 1n, metadata: { consumer } };
-    await transaction.addOffset(last as unknown as Parameters<RawTransaction['addOffset']>[0]);
+  let result: ProduceResult;
+  try {
+    // One send: the client folds concurrent ones into one request and would forget the partitions of the second.
+    result = records.length === 0 ? {} : await transaction.send({ messages: records.map(messageOf) });
+    // Only the group's name is read of the consumer.
+    await transaction.addConsumer({ groupId: identity.group } as unknown as Parameters<RawTransaction['addConsumer']>[0]);
+    for (const [partition, offset] of next) {
+      // addOffset takes a consumed message and stores the position behind it; these are the fields that it reads.
+      const last = { topic, partition, offset: offset - 1n, metadata: { consumer } };
+      await transaction.addOffset(last as unknown as Parameters<RawTransaction['addOffset']>[0]);
+    }
+  } catch (error) {
+    // Left open it would hold up the readers of its partitions until the broker gives it up; this process may not be there to end it.
+    await Promise.race([
+      transaction.abort().catch(() => undefined),
+      new Promise((resolve) => setTimeout(resolve, abortWaitMs)),
+    ]);
+    throw error;
   }
+  // No abort from here on: the outcome of a failed commit is unknown, and the next one to open the id finds out.
   await transaction.commit();
   return offsetsOf(records, result);
 }
@@ -148,21 +171,13 @@ function offsetsOf(records: readonly OutgoingRecord[], result: ProduceResult): b
   });
 }
 
-/** Who we are to the group coordinator, under one assignment. */
-interface MemberIdentity {
-  readonly groupId: string;
-  readonly generationId: number;
-  readonly memberId: string;
-  readonly coordinatorId: number;
-}
-
 class PlatformaticMembership implements GroupMembership {
   readonly consumer: Consumer;
   readonly #join: JoinGroupOptions;
   readonly #admin: PlatformaticAdmin;
   readonly #fetchLoop: FetchLoop;
   readonly #fetcher: Consumer;
-  identity: MemberIdentity = { groupId: '', generationId: -1, memberId: '', coordinatorId: -1 };
+  identity: MemberIdentity = { group: '', generation: -1, memberId: '', coordinatorId: -1 };
   #closing: Promise<void> | undefined;
 
   constructor(join: JoinGroupOptions, consumer: Consumer, admin: PlatformaticAdmin, fetchLoop: FetchLoop, fetcher: Consumer) {
@@ -250,7 +265,7 @@ async function joinGroup(
     const { memberId } = payload;
     const generation = payload.generationId ?? -1;
     const partitions = payload.assignments?.find((entry) => entry.topic === topic)?.partitions ?? [];
-    membership.identity = { groupId: group, generationId: generation, memberId, coordinatorId: consumer.coordinatorId ?? -1 };
+    membership.identity = { group, generation, memberId, coordinatorId: consumer.coordinatorId ?? -1 };
     fetchLoop.retain(partitions);
     isJoined = true;
     events.assigned({ partitions, memberId, generation }, membership);
