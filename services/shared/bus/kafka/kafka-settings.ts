@@ -51,6 +51,8 @@ export interface KafkaTuning {
   /** Longest time from publish() to its outcome. */
   readonly publishTimeoutMs: number;
   readonly maxPublishBatchBytes: number;
+  /** How long a record waits for others to share its request. A request costs more than the record in it. */
+  readonly publishLingerMs: number;
   /** Bytes that may wait for the broker over all of publish(); beyond them it rejects at once. */
   readonly maxPendingPublishBytes: number;
   /** Assigned, records waiting on the broker, nothing done for so long: the subscription fails. */
@@ -82,6 +84,7 @@ export const defaultKafkaTuning: KafkaTuning = {
   maxBufferedBytesPerPartition: 4 * 1024 * 1024,
   publishTimeoutMs: 30_000,
   maxPublishBatchBytes: 900 * 1024,
+  publishLingerMs: 5,
   maxPendingPublishBytes: 64 * 1024 * 1024,
   stallTimeoutMs: 30_000,
   closeTimeoutMs: 10_000,

@@ -74,8 +74,7 @@ export class Publisher {
   }
 
   async #sendAll(): Promise<void> {
-    // Everything that is published in the same turn of the event loop shares the first batch.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (this.#waitingBytes < this.#tuning.maxPublishBatchBytes) await this.#sleep(this.#tuning.publishLingerMs);
     let waitMs = 10;
     while (this.#waiting.length > 0) {
       try {

@@ -38,7 +38,7 @@ export async function ensureTopics(admin: KafkaAdmin, definitions: readonly Topi
       outcome = await admin
         .createTopic(definition.name, { partitions, replicationFactor, config })
         .then((result) => (result === 'created' ? 'created' : 'present'));
-      if (outcome === 'present') found = await admin.describeTopic(definition.name);
+      found = await visible(admin, definition.name);
     }
     if (found !== undefined) differences.push(...differencesOf(definition, config, found));
     ensured.push({ name: definition.name, outcome });
@@ -47,6 +47,17 @@ export async function ensureTopics(admin: KafkaAdmin, definitions: readonly Topi
     throw new AppError('SIGHTLINE_KAFKA_TOPIC_MISMATCH', differences.join('; '));
   }
   return ensured;
+}
+
+/** The controller answers before every broker knows of the topic. */
+async function visible(admin: KafkaAdmin, name: string): Promise<TopicDescription> {
+  const deadlineMs = performance.now() + 10_000;
+  for (;;) {
+    const found = await admin.describeTopic(name);
+    if (found !== undefined) return found;
+    if (performance.now() > deadlineMs) throw new AppError('SIGHTLINE_KAFKA_TOPIC_MISSING', `${name} was created but is not to be seen`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 function configOf(definition: TopicDefinition): Record<string, string> {

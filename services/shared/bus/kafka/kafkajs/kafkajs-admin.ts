@@ -62,7 +62,7 @@ export function createKafkajsAdmin(kafka: Kafka): ClosableAdmin {
     createTopic: (topic, settings) =>
       use(`create ${topic}`, async (admin) => {
         const created = await admin.createTopics({
-          waitForLeaders: true,
+          waitForLeaders: false,
           topics: [
             {
               topic,

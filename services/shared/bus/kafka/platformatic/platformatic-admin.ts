@@ -71,8 +71,6 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
             replicas: settings.replicationFactor,
             configs: Object.entries(settings.config).map(([name, value]) => ({ name, value })),
           });
-          // Not every broker knows it at once.
-          await admin.metadata({ topics: [topic], forceUpdate: true });
           return 'created';
         } catch (error) {
           if (hasApiId(error, 'TOPIC_ALREADY_EXISTS')) return 'exists';
