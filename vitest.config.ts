@@ -49,6 +49,20 @@ export default defineConfig({
           hookTimeout: 60 * seconds,
         },
       },
+      // Hours, not minutes: only where they are asked for, with SIGHTLINE_SOAK=1.
+      ...(process.env['SIGHTLINE_SOAK'] === undefined
+        ? []
+        : [
+            {
+              extends: true as const,
+              test: {
+                name: 'soak',
+                include: ['test/soak/**/*.test.ts'],
+                pool: 'forks' as const,
+                fileParallelism: false,
+              },
+            },
+          ]),
       {
         extends: true,
         test: {

@@ -24,7 +24,9 @@ const { values } = parseArgs({
     brokers: { type: 'string', default: '' },
   },
 });
-const [records, rate, partitions, cameras] = [values.records, values.rate, values.partitions, values.cameras].map(Number) as [number, number, number, number];
+const [records, rate, partitions, cameras] = [values.records, values.rate, values.partitions, values.cameras].map(
+  Number,
+) as [number, number, number, number];
 const recordBytes = 25_000;
 const resultBytes = 600;
 
@@ -44,10 +46,16 @@ interface Cost {
 }
 
 async function measure(client: KafkaClientName, brokers: readonly string[]): Promise<Cost> {
-  const bytes: RecordSerde<unknown> = { encode: (value) => ({ value: value as Buffer }), decode: (record) => record.value };
+  const bytes: RecordSerde<unknown> = {
+    encode: (value) => ({ value: value as Buffer }),
+    decode: (record) => record.value,
+  };
   const bus = openTestBus(client, brokers, {
     serde: bytes,
-    tuning: { publishLingerMs: Number(values.publishLingerMs), transactionLingerMs: Number(values.transactionLingerMs) },
+    tuning: {
+      publishLingerMs: Number(values.publishLingerMs),
+      transactionLingerMs: Number(values.transactionLingerMs),
+    },
   });
   const name = `cost-${client}-${String(process.pid)}`;
   const [input, output]: [Topic<Buffer>, Topic<Buffer>] = [{ name: `${name}-in` }, { name: `${name}-out` }];
@@ -129,9 +137,19 @@ async function measure(client: KafkaClientName, brokers: readonly string[]): Pro
 }
 
 function runChild(client: KafkaClientName, brokers: readonly string[]): Promise<Cost> {
-  const passed = Object.entries(values).flatMap(([name, value]) => (name === 'child' || name === 'brokers' ? [] : [`--${name}`, value ?? '']));
+  const passed = Object.entries(values).flatMap(([name, value]) =>
+    name === 'child' || name === 'brokers' ? [] : [`--${name}`, value],
+  );
   const script = import.meta.filename;
-  const args = ['--disable-warning=TimeoutNegativeWarning', script, ...passed, '--child', client, '--brokers', brokers.join()];
+  const args = [
+    '--disable-warning=TimeoutNegativeWarning',
+    script,
+    ...passed,
+    '--child',
+    client,
+    '--brokers',
+    brokers.join(),
+  ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let words = '';
   child.stdout.on('data', (data: Buffer) => (words += data.toString()));
@@ -161,7 +179,8 @@ if (values.child !== undefined) {
     }
     for (const client of kafkaClients) {
       const of = costs.filter((cost) => cost.client === client);
-      const median = (read: (cost: Cost) => number): string => (of.map(read).sort((a, b) => a - b)[Math.floor(of.length / 2)] ?? 0).toFixed(2);
+      const median = (read: (cost: Cost) => number): string =>
+        (of.map(read).sort((a, b) => a - b)[Math.floor(of.length / 2)] ?? 0).toFixed(2);
       process.stdout.write(
         `${client}: idle ${median((cost) => cost.idlePercent)} % of a core, publish ${median((cost) => cost.publishMs)} ms, ` +
           `process from a backlog ${median((cost) => cost.processBacklogMs)} ms (${median((cost) => cost.backlogPerSecond)}/s), ` +

@@ -7,7 +7,9 @@ import { kafkaClients } from '../../test/support/kafka-buses.ts';
 import { runChaos } from '../../test/support/kafka-chaos.ts';
 import { startKafka } from '../../test/support/kafka-server.ts';
 
-const { values } = parseArgs({ options: { kills: { type: 'string', default: '5' }, sessionMs: { type: 'string', default: '1500' } } });
+const { values } = parseArgs({
+  options: { kills: { type: 'string', default: '5' }, sessionMs: { type: 'string', default: '1500' } },
+});
 const sessionTimeoutMs = Number(values.sessionMs);
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
 const figures = (list: readonly number[]): string => {
@@ -26,7 +28,8 @@ try {
       faults: async (system) => {
         for (let time = 0; time < Number(values.kills); time += 1) {
           await pause(500 + Math.random() * 500);
-          const alive = (): (typeof system.workers)[number] | undefined => system.workers.find((worker) => !worker.ended);
+          const alive = (): (typeof system.workers)[number] | undefined =>
+            system.workers.find((worker) => !worker.ended);
           alive()?.signal('SIGKILL');
           killed.push(await system.flowing());
           const [ready, flowing] = [system.startWorker(), pause(300).then(() => system.flowing())];

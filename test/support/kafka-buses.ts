@@ -1,6 +1,10 @@
 import type { Logger } from '../../services/shared/core/logger.ts';
 import type { KafkaMessageBus, KafkaMessageBusOptions } from '../../services/shared/bus/kafka/kafka-message-bus.ts';
-import { defaultKafkaTuning, type KafkaConnectionSettings, type KafkaTuning } from '../../services/shared/bus/kafka/kafka-settings.ts';
+import {
+  defaultKafkaTuning,
+  type KafkaConnectionSettings,
+  type KafkaTuning,
+} from '../../services/shared/bus/kafka/kafka-settings.ts';
 import { createKafkajsMessageBus } from '../../services/shared/bus/kafka/kafkajs-message-bus.ts';
 import { createPlatformaticMessageBus } from '../../services/shared/bus/kafka/platformatic-message-bus.ts';
 import type { RecordSerde } from '../../services/shared/bus/kafka/serde.ts';
@@ -41,7 +45,11 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
 };
 
-export function openTestBus(client: KafkaClientName, brokers: readonly string[], options: TestBusOptions = {}): KafkaMessageBus {
+export function openTestBus(
+  client: KafkaClientName,
+  brokers: readonly string[],
+  options: TestBusOptions = {},
+): KafkaMessageBus {
   return createBus[client](
     { brokers, clientId: `test-${String(process.pid)}`, ...options.connection },
     {
@@ -54,9 +62,20 @@ export function openTestBus(client: KafkaClientName, brokers: readonly string[],
   );
 }
 
-export async function createTestTopics(bus: KafkaMessageBus, names: readonly string[], partitions = 3, replicationFactor = 1): Promise<void> {
+export async function createTestTopics(
+  bus: KafkaMessageBus,
+  names: readonly string[],
+  partitions = 3,
+  replicationFactor = 1,
+): Promise<void> {
   const minInSyncReplicas = Math.min(2, replicationFactor);
-  const definition = { partitions, replicationFactor, minInSyncReplicas, cleanup: 'delete', retentionMs: 3_600_000 } as const;
+  const definition = {
+    partitions,
+    replicationFactor,
+    minInSyncReplicas,
+    cleanup: 'delete',
+    retentionMs: 3_600_000,
+  } as const;
   const topics = names.map((name) => ({ name, ...definition }));
   await ensureTopics(bus.admin, [{ name: deadLettersTopic, ...definition, partitions: 1 }, ...topics]);
 }

@@ -46,7 +46,11 @@ export interface ChaosReport {
 }
 
 /** Sessions as short as the test brokers allow, so that a dead worker is missed soon. */
-export const quickSession: Partial<KafkaTuning> = { sessionTimeoutMs: 1_500, heartbeatIntervalMs: 300, rebalanceTimeoutMs: 4_000 };
+export const quickSession: Partial<KafkaTuning> = {
+  sessionTimeoutMs: 1_500,
+  heartbeatIntervalMs: 300,
+  rebalanceTimeoutMs: 4_000,
+};
 export const quickSessionBroker = { 'group.min.session.timeout.ms': '500' };
 
 export class Worker {
@@ -59,14 +63,19 @@ export class Worker {
 
   constructor(settings: NumberWorkerSettings, note: (text: string) => void) {
     const script = resolve(import.meta.dirname, 'kafka-number-worker.ts');
-    const child = spawn(process.execPath, ['--disable-warning=TimeoutNegativeWarning', script, JSON.stringify(settings)], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      ['--disable-warning=TimeoutNegativeWarning', script, JSON.stringify(settings)],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     this.#child = child;
     this.pid = child.pid ?? 0;
     createInterface({ input: child.stdout }).on('line', (line) => {
       const { event, ...facts } = JSON.parse(line) as { event: string };
-      if (event !== 'info' || process.env['CHAOS_VERBOSE'] !== undefined) note(`worker ${String(this.pid)} ${event} ${JSON.stringify(facts)}`);
+      if (event !== 'info' || process.env['CHAOS_VERBOSE'] !== undefined)
+        note(`worker ${String(this.pid)} ${event} ${JSON.stringify(facts)}`);
       this.#events.push(event);
       for (const wake of this.#waiters.splice(0)) wake();
     });
@@ -84,7 +93,8 @@ export class Worker {
   async until(event: string, limitMs = 30_000): Promise<void> {
     const deadlineMs = performance.now() + limitMs;
     while (!this.#events.includes(event)) {
-      if (this.ended || performance.now() > deadlineMs) throw new Error(`worker ${String(this.pid)} was never ${event}`);
+      if (this.ended || performance.now() > deadlineMs)
+        throw new Error(`worker ${String(this.pid)} was never ${event}`);
       await new Promise<void>((wake) => {
         this.#waiters.push(wake);
         setTimeout(wake, 500);
@@ -109,7 +119,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   };
   run += 1;
   const name = `chaos-${String(process.pid)}-${String(Date.now() % 1e6)}-${String(run)}`;
-  const [input, output]: [Topic<NumberedMessage>, Topic<NumberedMessage>] = [{ name: `${name}-in` }, { name: `${name}-out` }];
+  const [input, output]: [Topic<NumberedMessage>, Topic<NumberedMessage>] = [
+    { name: `${name}-in` },
+    { name: `${name}-out` },
+  ];
   const settings: NumberWorkerSettings = {
     client: options.client,
     brokers: options.brokers,
@@ -186,9 +199,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const flowing = async (limitMs = 45_000): Promise<number> => {
       const sinceMs = performance.now();
       const wanted = new Map(newest);
-      const behind = (): string[] => cameraKeys.filter((key) => (seen.get(key)?.at(-1) ?? -1) <= (wanted.get(key) ?? 0));
+      const behind = (): string[] =>
+        cameraKeys.filter((key) => (seen.get(key)?.at(-1) ?? -1) <= (wanted.get(key) ?? 0));
       while (behind().length > 0) {
-        if (performance.now() - sinceMs > limitMs) throw new Error(`no results of ${behind().join()} for ${String(limitMs)} ms\n${timeline.join('\n')}\n${JSON.stringify(observer.lag())}`);
+        if (performance.now() - sinceMs > limitMs)
+          throw new Error(
+            `no results of ${behind().join()} for ${String(limitMs)} ms\n${timeline.join('\n')}\n${JSON.stringify(observer.lag())}`,
+          );
         await new Promise((wake) => setTimeout(wake, 10));
       }
       return performance.now() - sinceMs;
@@ -218,7 +235,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     let reordered = 0;
     for (const numbers of seen.values()) {
       duplicates += numbers.length - new Set(numbers).size;
-      for (const [index, number] of numbers.entries()) if (index > 0 && number < (numbers[index - 1] ?? 0)) reordered += 1;
+      for (const [index, number] of numbers.entries())
+        if (index > 0 && number < (numbers[index - 1] ?? 0)) reordered += 1;
     }
     return { published, refused, lost: missing(), duplicates, reordered, longestGapMs, timeline };
   } finally {

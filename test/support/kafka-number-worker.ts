@@ -60,10 +60,14 @@ process.once('SIGTERM', () => {
   );
 });
 
-const subscription = await bus.process(input, { group: settings.group, maxInFlight: settings.maxInFlight }, async (message) => {
-  await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 * settings.thinkMs));
-  return [outgoing(output, message.key, { number: message.value.number, by: process.pid })];
-});
+const subscription = await bus.process(
+  input,
+  { group: settings.group, maxInFlight: settings.maxInFlight },
+  async (message) => {
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 * settings.thinkMs));
+    return [outgoing(output, message.key, { number: message.value.number, by: process.pid })];
+  },
+);
 say('ready');
 subscription.failed.catch((thrown: unknown) => {
   const error = toAppError(thrown);

@@ -63,7 +63,10 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
   try {
     const count = options.nodes ?? 1;
     const ports = await freePorts(count * 2);
-    const voters = Array.from({ length: count }, (_, index) => `${String(index + 1)}@127.0.0.1:${String(ports[count + index])}`);
+    const voters = Array.from(
+      { length: count },
+      (_, index) => `${String(index + 1)}@127.0.0.1:${String(ports[count + index])}`,
+    );
     const prepared = await Promise.all(
       Array.from({ length: count }, async (_, index) => {
         const [id, port, controllerPort] = [index + 1, ports[index] ?? 0, ports[count + index] ?? 0];
@@ -124,7 +127,15 @@ class OwnNode implements KafkaNode {
     const logFile = await open(log, 'a');
     // The shell waits on a pipe from us: when this process is gone, however it went, the pipe ends and the server with it.
     const script = '"$@" </dev/null & echo $! >&3; cat >/dev/null; kill -9 $! 2>/dev/null; wait';
-    const java = ['java', `-Xmx${String(this.#heapMb)}m`, '-XX:+UseSerialGC', '-cp', join(libraries, '*'), 'kafka.Kafka', properties];
+    const java = [
+      'java',
+      `-Xmx${String(this.#heapMb)}m`,
+      '-XX:+UseSerialGC',
+      '-cp',
+      join(libraries, '*'),
+      'kafka.Kafka',
+      properties,
+    ];
     const shell = spawn('sh', ['-c', script, 'sh', ...java], { stdio: ['pipe', logFile.fd, logFile.fd, 'pipe'] });
     await logFile.close();
     this.#shell = shell;
@@ -235,7 +246,11 @@ async function fetchKafka(): Promise<string> {
 <dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${kafkaVersion}</version></dependency></dependencies></project>
 `;
     await writeFile(join(work, 'pom.xml'), pom);
-    await run('mvn', ['-q', '-B', 'dependency:copy-dependencies', '-DincludeScope=runtime', '-DoutputDirectory=libs'], work);
+    await run(
+      'mvn',
+      ['-q', '-B', 'dependency:copy-dependencies', '-DincludeScope=runtime', '-DoutputDirectory=libs'],
+      work,
+    );
     await writeFile(join(work, 'libs', '.complete'), '');
     // Another test process may have been quicker: then its copy stays.
     await rename(join(work, 'libs'), folder).catch((error: unknown) => {
@@ -247,13 +262,33 @@ async function fetchKafka(): Promise<string> {
   return folder;
 }
 
-async function prepareNode(libraries: string, home: string, settings: Readonly<Record<string, string>>): Promise<NodePaths> {
+async function prepareNode(
+  libraries: string,
+  home: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<NodePaths> {
   await mkdir(home, { recursive: true });
   const properties = join(home, 'server.properties');
-  const lines = Object.entries({ ...settings, 'log.dirs': join(home, 'data') }).map(([name, value]) => `${name}=${value}\n`);
+  const lines = Object.entries({ ...settings, 'log.dirs': join(home, 'data') }).map(
+    ([name, value]) => `${name}=${value}\n`,
+  );
   await writeFile(properties, lines.join(''));
   const clusterId = 'c2lnaHRsaW5lLXRlc3RzIQ';
-  await run('java', ['-XX:TieredStopAtLevel=1', '-cp', join(libraries, '*'), 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties], home);
+  await run(
+    'java',
+    [
+      '-XX:TieredStopAtLevel=1',
+      '-cp',
+      join(libraries, '*'),
+      'kafka.tools.StorageTool',
+      'format',
+      '-t',
+      clusterId,
+      '-c',
+      properties,
+    ],
+    home,
+  );
   return { libraries, properties, log: join(home, 'server.log') };
 }
 

@@ -185,12 +185,14 @@ export const errorCatalogue = {
   SIGHTLINE_KAFKA_TLS: {
     exitCode: 3,
     summary: 'The encrypted connection to Kafka could not be made.',
-    action: 'Check that the port speaks TLS, that KAFKA_TLS_CA vouches for its certificate, and that the host name is in it.',
+    action:
+      'Check that the port speaks TLS, that KAFKA_TLS_CA vouches for its certificate, and that the host name is in it.',
   },
   SIGHTLINE_KAFKA_TOPIC_MISMATCH: {
     exitCode: 3,
     summary: 'A topic exists with other settings than the configured ones.',
-    action: 'Change the setting of the topic or the configuration, whichever is wrong; Sightline changes no existing topic.',
+    action:
+      'Change the setting of the topic or the configuration, whichever is wrong; Sightline changes no existing topic.',
   },
   SIGHTLINE_KAFKA_TOPIC_MISSING: {
     exitCode: 4,
@@ -245,7 +247,8 @@ export const errorCatalogue = {
   SIGHTLINE_RECORD_UNDECODABLE: {
     exitCode: 3,
     summary: 'A record on a topic cannot be read.',
-    action: 'Find out who wrote it; `sightline dead-letters list` shows its position, `replay` puts it back once it can be read.',
+    action:
+      'Find out who wrote it; `sightline dead-letters list` shows its position, `replay` puts it back once it can be read.',
   },
   SIGHTLINE_RESULTS_DESTINATION_INVALID: {
     exitCode: 2,

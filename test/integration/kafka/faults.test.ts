@@ -33,7 +33,9 @@ describe.skipIf(isSkipped)('faults', () => {
 
   describe.each(kafkaClients)('%s', (client) => {
     it('loses, repeats and reorders nothing when workers are killed', async () => {
-      expectExactlyOnce(await runChaos({ client, brokers: server.brokers, faults: (system) => killWorkers(system, 3) }));
+      expectExactlyOnce(
+        await runChaos({ client, brokers: server.brokers, faults: (system) => killWorkers(system, 3) }),
+      );
     });
 
     it('lets a worker that slept past its session do no harm, and ends it', async () => {

@@ -1,7 +1,14 @@
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { outgoing, type Topic } from '../../../services/shared/bus/message-bus.ts';
 import type { KafkaMessageBus } from '../../../services/shared/bus/kafka/kafka-message-bus.ts';
-import { jsonSerde, createTestTopics, deadLettersTopic, kafkaClients, openTestBus, type TestBusOptions } from '../../support/kafka-buses.ts';
+import {
+  jsonSerde,
+  createTestTopics,
+  deadLettersTopic,
+  kafkaClients,
+  openTestBus,
+  type TestBusOptions,
+} from '../../support/kafka-buses.ts';
 import type { RecordHeaders, RecordSerde } from '../../../services/shared/bus/kafka/serde.ts';
 
 const brokers = inject('kafkaBrokers');
@@ -32,13 +39,18 @@ describe.skipIf(brokers.length === 0).each(kafkaClients)('records on Kafka by %s
   it('tells the offset of what it published, growing within a key', async () => {
     const bus = open();
     const topic = await freshTopic(bus, 3);
-    const positions = await Promise.all([1, 2, 3].map((value) => bus.publishWithOffset(topic, { key: 'front', value })));
+    const positions = await Promise.all(
+      [1, 2, 3].map((value) => bus.publishWithOffset(topic, { key: 'front', value })),
+    );
     expect(positions.map((position) => position.offset)).toEqual([0n, 1n, 2n]);
     expect(new Set(positions.map((position) => position.partition)).size).toBe(1);
   });
 
   it('sends what cannot be decoded to the dead letters with its position, and goes on', async () => {
-    const poison: RecordSerde<unknown> = { ...jsonSerde, encode: (value) => ({ value: Buffer.from(value === 2 ? '{broken' : JSON.stringify(value)) }) };
+    const poison: RecordSerde<unknown> = {
+      ...jsonSerde,
+      encode: (value) => ({ value: Buffer.from(value === 2 ? '{broken' : JSON.stringify(value)) }),
+    };
     const [bus, writer] = [open(), open({ serde: poison })];
     const [input, output] = [await freshTopic(bus), await freshTopic(bus)];
     const letters: { headers: RecordHeaders; value: string | undefined }[] = [];
@@ -57,13 +69,20 @@ describe.skipIf(brokers.length === 0).each(kafkaClients)('records on Kafka by %s
       seen.push(message.value);
       return Promise.resolve();
     });
-    await bus.process(input, { group: 'p', maxInFlight: 4 }, (message) => Promise.resolve([outgoing(output, message.key, message.value)]));
+    await bus.process(input, { group: 'p', maxInFlight: 4 }, (message) =>
+      Promise.resolve([outgoing(output, message.key, message.value)]),
+    );
     for (const value of [1, 2, 3]) await writer.publish(input, { key: 'front', value });
-    await until(() => seen.length === 2 && letters.length === 1, () => `${String(seen.length)} results, ${String(letters.length)} letters`);
+    await until(
+      () => seen.length === 2 && letters.length === 1,
+      () => `${String(seen.length)} results, ${String(letters.length)} letters`,
+    );
     expect(seen).toEqual([1, 3]);
     const [letter] = letters;
     expect(letter?.value).toBe('{broken');
-    const text = Object.fromEntries(Object.entries(letter?.headers ?? {}).map(([name, value]) => [name, value.toString()]));
+    const text = Object.fromEntries(
+      Object.entries(letter?.headers ?? {}).map(([name, value]) => [name, value.toString()]),
+    );
     expect(text).toMatchObject({ 'sightline-topic': input.name, 'sightline-partition': '0', 'sightline-offset': '1' });
   });
 
@@ -84,7 +103,10 @@ describe.skipIf(brokers.length === 0).each(kafkaClients)('records on Kafka by %s
     for (let value = 0; value < 60; value += 1) {
       for (const index of [hanging, other]) await bus.publish(topic, { key: keys[index] ?? '', value });
     }
-    await until(() => seen.get(keys[other] ?? '') === 61, () => JSON.stringify([...seen]));
+    await until(
+      () => seen.get(keys[other] ?? '') === 61,
+      () => JSON.stringify([...seen]),
+    );
     expect(seen.get(keys[hanging] ?? '')).toBe(1);
     expect(bus.lag().find((lag) => lag.partition === 0)?.lag).toBeGreaterThan(0);
     release();
@@ -96,8 +118,12 @@ describe.skipIf(brokers.length === 0).each(kafkaClients)('records on Kafka by %s
     const bus = open();
     const missing: Topic<number> = { name: 'nobody-made-this' };
     const handler = (): Promise<void> => Promise.resolve();
-    await expect(bus.publish(missing, { key: 'a', value: 1 })).rejects.toMatchObject({ code: 'SIGHTLINE_KAFKA_TOPIC_MISSING' });
-    await expect(bus.consume(missing, { group: 'g', maxInFlight: 1 }, handler)).rejects.toMatchObject({ code: 'SIGHTLINE_KAFKA_TOPIC_MISSING' });
+    await expect(bus.publish(missing, { key: 'a', value: 1 })).rejects.toMatchObject({
+      code: 'SIGHTLINE_KAFKA_TOPIC_MISSING',
+    });
+    await expect(bus.consume(missing, { group: 'g', maxInFlight: 1 }, handler)).rejects.toMatchObject({
+      code: 'SIGHTLINE_KAFKA_TOPIC_MISSING',
+    });
   });
 
   it('says that nobody listens at the address', async () => {
@@ -111,7 +137,9 @@ describe.skipIf(brokers.length === 0).each(kafkaClients)('records on Kafka by %s
   it('refuses a record that is too large for the topic before it reaches the broker', async () => {
     const bus = open();
     const topic: Topic<string> = { name: (await freshTopic(bus)).name };
-    await expect(bus.publish(topic, { key: 'a', value: 'x'.repeat(1_100_000) })).rejects.toMatchObject({ code: 'SIGHTLINE_KAFKA_RECORD_TOO_LARGE' });
+    await expect(bus.publish(topic, { key: 'a', value: 'x'.repeat(1_100_000) })).rejects.toMatchObject({
+      code: 'SIGHTLINE_KAFKA_RECORD_TOO_LARGE',
+    });
   });
 
   it('names every setting of an existing topic that differs from its definition', async () => {

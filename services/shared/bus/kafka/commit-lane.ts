@@ -119,7 +119,7 @@ export class CommitLane {
         this.#timesFenced = 0;
       } catch (thrown) {
         const error = toAppError(thrown);
-        if (this.#closed) return;
+        if (this.#isClosed()) return;
         if (error.code === 'SIGHTLINE_KAFKA_REBALANCED') {
           // The new assignment came while the attempt under the old one was on its way.
           if (assignments !== this.#assignments) continue;
@@ -148,6 +148,10 @@ export class CommitLane {
         waitMs = Math.min(waitMs * 2, 1_000);
       }
     }
+  }
+
+  #isClosed(): boolean {
+    return this.#closed;
   }
 
   #collect(): CommitBatch | undefined {

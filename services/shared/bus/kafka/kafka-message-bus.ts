@@ -85,11 +85,16 @@ class DriverMessageBus implements KafkaMessageBus {
     options: SubscribeOptions,
     handler: (message: KafkaMessage<Value>) => Promise<void>,
   ): Promise<Subscription> {
-    return this.#subscribe(topic, options, { maxInFlightPerKey: 1, commit: 'positions', reached: 'handled' }, async (message) => {
-      // The topic constant fixes the type of what its serde returns: see Topic.valueType.
-      await handler(message as KafkaMessage<Value>);
-      return [];
-    });
+    return this.#subscribe(
+      topic,
+      options,
+      { maxInFlightPerKey: 1, commit: 'positions', reached: 'handled' },
+      async (message) => {
+        // The topic constant fixes the type of what its serde returns: see Topic.valueType.
+        await handler(message as KafkaMessage<Value>);
+        return [];
+      },
+    );
   }
 
   process<Value>(
@@ -176,7 +181,9 @@ class DriverMessageBus implements KafkaMessageBus {
     for (;;) {
       try {
         if (key === null) throw new AppError('SIGHTLINE_RECORD_UNDECODABLE', 'the record has no key');
-        value = await this.#options.serdeOf(topic.name).decode({ key, value: entry.record.value, headers: entry.record.headers });
+        value = await this.#options
+          .serdeOf(topic.name)
+          .decode({ key, value: entry.record.value, headers: entry.record.headers });
         break;
       } catch (thrown) {
         const error = toAppError(thrown);

@@ -2,7 +2,14 @@ import { AppError, toAppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import type { Subscription } from '../message-bus.ts';
 import { CommitLane, type CommitBatch } from './commit-lane.ts';
-import type { Assignment, FetchedRecords, GroupMembership, KafkaDriver, KafkaTransactions, OutgoingRecord } from './kafka-driver.ts';
+import type {
+  Assignment,
+  FetchedRecords,
+  GroupMembership,
+  KafkaDriver,
+  KafkaTransactions,
+  OutgoingRecord,
+} from './kafka-driver.ts';
 import type { KafkaTuning } from './kafka-settings.ts';
 import { KeyTurns } from './key-turns.ts';
 import { PartitionLedger, type LedgerEntry } from './partition-ledger.ts';
@@ -178,12 +185,15 @@ export class KafkaSubscription implements Subscription {
     // What is finished is committed before the others may take over: leaving first would make them do it again.
     await Promise.all([...this.#openLanes].map((lane) => lane.commits.drain(tuning.closeTimeoutMs)));
     for (const lane of this.#openLanes) lane.commits.close();
-    await settleAll([
-      () => this.#membership?.close(),
-      ...[...this.#openLanes].map((lane) => () => lane.close()),
-    ], (error) => {
-      this.#options.logger.warn({ err: error, group: this.#options.group }, 'a part of a subscription did not close cleanly');
-    });
+    await settleAll(
+      [() => this.#membership?.close(), ...[...this.#openLanes].map((lane) => () => lane.close())],
+      (error) => {
+        this.#options.logger.warn(
+          { err: error, group: this.#options.group },
+          'a part of a subscription did not close cleanly',
+        );
+      },
+    );
   }
 
   #fail(thrown: unknown): void {
@@ -210,7 +220,10 @@ export class KafkaSubscription implements Subscription {
         return;
       }
       // The broker forgot us, by a restart or an outage. It gives the partitions out anew, and we start them as any new owner does.
-      this.#options.logger.warn({ group: this.#options.group }, 'the group lost this member, starting its partitions anew');
+      this.#options.logger.warn(
+        { group: this.#options.group },
+        'the group lost this member, starting its partitions anew',
+      );
       this.#reset();
     }
     this.#memberId = assignment.memberId;
@@ -234,7 +247,12 @@ export class KafkaSubscription implements Subscription {
     const lanes = this.#assignLanes(gained);
     for (const lane of this.#openLanes) lane.commits.reassigned();
     this.#options.logger.info(
-      { group: this.#options.group, topic: this.#options.topic, partitions: assignment.partitions, gained: gained.length },
+      {
+        group: this.#options.group,
+        topic: this.#options.topic,
+        partitions: assignment.partitions,
+        gained: gained.length,
+      },
       'partitions assigned',
     );
     for (const [lane, ledgers] of lanes) {
@@ -244,7 +262,8 @@ export class KafkaSubscription implements Subscription {
 
   #assignLanes(gained: readonly PartitionLedger[]): Map<PartitionLane, PartitionLedger[]> {
     const lanes = new Map<PartitionLane, PartitionLedger[]>();
-    const perPartition = this.#options.commit === 'transactions' && this.#options.driver.transactionScope === 'partition';
+    const perPartition =
+      this.#options.commit === 'transactions' && this.#options.driver.transactionScope === 'partition';
     for (const ledger of gained) {
       let lane: PartitionLane;
       if (perPartition) lane = this.#createLane(`.${String(ledger.partition)}`);
@@ -282,7 +301,9 @@ export class KafkaSubscription implements Subscription {
   /** One for each partition, or one for this process: see KafkaDriver.transactionScope. */
   #transactionalId(suffix: string): string {
     const { group, topic, driver } = this.#options;
-    return driver.transactionScope === 'partition' ? `${group}.${topic}${suffix}` : `${this.#transactionalPrefix()}${this.#memberId ?? ''}`;
+    return driver.transactionScope === 'partition'
+      ? `${group}.${topic}${suffix}`
+      : `${this.#transactionalPrefix()}${this.#memberId ?? ''}`;
   }
 
   #transactionalPrefix(): string {
@@ -304,7 +325,11 @@ export class KafkaSubscription implements Subscription {
   }
 
   /** Fences the former owners, then reads where they came to: the other way round would miss what they were just committing. */
-  async #startPartitions(lane: PartitionLane, ledgers: readonly PartitionLedger[], membership: GroupMembership): Promise<void> {
+  async #startPartitions(
+    lane: PartitionLane,
+    ledgers: readonly PartitionLedger[],
+    membership: GroupMembership,
+  ): Promise<void> {
     const { driver, group, logger, tuning } = this.#options;
     let waitMs = 10;
     for (;;) {
@@ -313,7 +338,8 @@ export class KafkaSubscription implements Subscription {
       try {
         if (this.#options.commit === 'transactions') {
           await lane.open();
-          if (driver.transactionScope === 'member') await driver.endOrphanedTransactions(group, this.#transactionalPrefix());
+          if (driver.transactionScope === 'member')
+            await driver.endOrphanedTransactions(group, this.#transactionalPrefix());
         }
         await this.#startAtCommitted(wanted, membership);
         return;
@@ -392,7 +418,8 @@ export class KafkaSubscription implements Subscription {
   async #commit(lane: PartitionLane, batch: CommitBatch): Promise<void> {
     const membership = this.#membership;
     const identity = membership?.identity;
-    if (membership === undefined || identity === undefined) throw new AppError('SIGHTLINE_KAFKA_REBALANCED', 'no assignment yet', { retryable: true });
+    if (membership === undefined || identity === undefined)
+      throw new AppError('SIGHTLINE_KAFKA_REBALANCED', 'no assignment yet', { retryable: true });
     const next = new Map(batch.parts.map((part) => [part.ledger.partition, part.next]));
     if (this.#options.commit === 'transactions') {
       const transactions = await lane.open();
@@ -420,7 +447,9 @@ export class KafkaSubscription implements Subscription {
   /** Clients have been seen to stop without a word; only work that waits and does not move shows it. */
   async #watch(): Promise<void> {
     const { tuning, driver, topic, group } = this.#options;
-    const mark = [...this.#ledgers.values()].map((ledger) => `${String(ledger.partition)}:${String(ledger.handled)}:${String(ledger.committed)}`).join();
+    const mark = [...this.#ledgers.values()]
+      .map((ledger) => `${String(ledger.partition)}:${String(ledger.handled)}:${String(ledger.committed)}`)
+      .join();
     const nowMs = performance.now();
     if (mark !== this.#lastProgress.mark || mark === '') {
       this.#lastProgress = { mark, atMs: nowMs };
@@ -429,7 +458,9 @@ export class KafkaSubscription implements Subscription {
     if (nowMs - this.#lastProgress.atMs < tuning.stallTimeoutMs) return;
     const ends = await driver.admin.offsets(topic).catch(() => undefined);
     if (this.#stopped) return;
-    const waiting = [...this.#ledgers.values()].filter((ledger) => ledger.committed < (ends?.get(ledger.partition)?.end ?? 0n));
+    const waiting = [...this.#ledgers.values()].filter(
+      (ledger) => ledger.committed < (ends?.get(ledger.partition)?.end ?? 0n),
+    );
     if (waiting.length === 0) {
       // Nothing to do, or Kafka itself is away: both are no fault of this member.
       this.#lastProgress = { mark, atMs: nowMs };
@@ -472,7 +503,10 @@ class PartitionLane {
   }
 }
 
-async function settleAll(steps: readonly (() => Promise<void> | undefined)[], report: (error: unknown) => void): Promise<void> {
+async function settleAll(
+  steps: readonly (() => Promise<void> | undefined)[],
+  report: (error: unknown) => void,
+): Promise<void> {
   for (const step of steps) {
     try {
       await step();

@@ -4,7 +4,10 @@ import type { KafkaConnectionSettings } from './kafka-settings.ts';
 import { createKafkajsDriver } from './kafkajs/kafkajs-driver.ts';
 
 /** The bus carried by kafkajs: one transactional id for each input partition. */
-export function createKafkajsMessageBus(connection: KafkaConnectionSettings, options: KafkaMessageBusOptions): KafkaMessageBus {
+export function createKafkajsMessageBus(
+  connection: KafkaConnectionSettings,
+  options: KafkaMessageBusOptions,
+): KafkaMessageBus {
   const { tuning, logger } = options;
   return createKafkaMessageBus(createKafkajsDriver({ connection, tuning, logger }), options);
 }

@@ -26,7 +26,10 @@ export interface EnsuredTopic {
  * partitions would move cameras between them and break the order of their records, and settings may be an operator's decision.
  * Throws SIGHTLINE_KAFKA_TOPIC_MISMATCH with all differences at once. May be run by several processes at the same time, and again.
  */
-export async function ensureTopics(admin: KafkaAdmin, definitions: readonly TopicDefinition[]): Promise<EnsuredTopic[]> {
+export async function ensureTopics(
+  admin: KafkaAdmin,
+  definitions: readonly TopicDefinition[],
+): Promise<EnsuredTopic[]> {
   const ensured: EnsuredTopic[] = [];
   const differences: string[] = [];
   for (const definition of definitions) {
@@ -35,12 +38,11 @@ export async function ensureTopics(admin: KafkaAdmin, definitions: readonly Topi
     let outcome: EnsuredTopic['outcome'] = 'present';
     if (found === undefined) {
       const { partitions, replicationFactor } = definition;
-      outcome = await admin
-        .createTopic(definition.name, { partitions, replicationFactor, config })
-        .then((result) => (result === 'created' ? 'created' : 'present'));
+      const result = await admin.createTopic(definition.name, { partitions, replicationFactor, config });
+      if (result === 'created') outcome = 'created';
       found = await visible(admin, definition.name);
     }
-    if (found !== undefined) differences.push(...differencesOf(definition, config, found));
+    differences.push(...differencesOf(definition, config, found));
     ensured.push({ name: definition.name, outcome });
   }
   if (differences.length > 0) {
@@ -55,7 +57,8 @@ async function visible(admin: KafkaAdmin, name: string): Promise<TopicDescriptio
   for (;;) {
     const found = await admin.describeTopic(name);
     if (found !== undefined) return found;
-    if (performance.now() > deadlineMs) throw new AppError('SIGHTLINE_KAFKA_TOPIC_MISSING', `${name} was created but is not to be seen`);
+    if (performance.now() > deadlineMs)
+      throw new AppError('SIGHTLINE_KAFKA_TOPIC_MISSING', `${name} was created but is not to be seen`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

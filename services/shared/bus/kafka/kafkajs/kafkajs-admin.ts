@@ -28,7 +28,10 @@ export function createKafkajsAdmin(kafka: Kafka): ClosableAdmin {
       throw error;
     }
   };
-  const describe = async (admin: Admin, topic: string): Promise<{ partitions: number; replicas: number } | undefined> => {
+  const describe = async (
+    admin: Admin,
+    topic: string,
+  ): Promise<{ partitions: number; replicas: number } | undefined> => {
     try {
       const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
       const found = topics.find((candidate) => candidate.name === topic);
@@ -77,7 +80,9 @@ export function createKafkajsAdmin(kafka: Kafka): ClosableAdmin {
     offsets: (topic) =>
       use(`list offsets of ${topic}`, async (admin) => {
         const listed = await admin.fetchTopicOffsets(topic);
-        return new Map(listed.map(({ partition, low, high }) => [partition, { first: BigInt(low), end: BigInt(high) }]));
+        return new Map(
+          listed.map(({ partition, low, high }) => [partition, { first: BigInt(low), end: BigInt(high) }]),
+        );
       }),
     committed: (group, topic) =>
       use(`read positions of ${group}`, async (admin) => {

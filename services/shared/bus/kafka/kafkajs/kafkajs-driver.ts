@@ -1,4 +1,12 @@
-import kafkajs, { type Consumer, type IHeaders, type Kafka, type KafkaConfig, type KafkaMessage, type Message, type TopicMessages } from 'kafkajs';
+import kafkajs, {
+  type Consumer,
+  type IHeaders,
+  type Kafka,
+  type KafkaConfig,
+  type KafkaMessage,
+  type Message,
+  type TopicMessages,
+} from 'kafkajs';
 import type { Logger } from '#shared/core/logger';
 import type {
   GroupEvents,
@@ -41,7 +49,12 @@ export function createKafkajsDriver(options: KafkajsDriverOptions): KafkaDriver 
   };
 }
 
-function clientConfig(connection: KafkaConnectionSettings, tuning: KafkaTuning, logger: Logger, retries: number): KafkaConfig {
+function clientConfig(
+  connection: KafkaConnectionSettings,
+  tuning: KafkaTuning,
+  logger: Logger,
+  retries: number,
+): KafkaConfig {
   const { tls, sasl } = connection;
   const { insecure, serverName, ...context } = tls ?? {};
   const config: KafkaConfig = {
@@ -95,13 +108,24 @@ async function openProducer(kafka: Kafka, tuning: KafkaTuning): Promise<KafkaPro
   return {
     send: (records) =>
       guard('write to Kafka', async () =>
-        offsetsOf(records, await producer.sendBatch({ acks: -1, timeout: tuning.requestTimeoutMs, topicMessages: topicMessages(records) })),
+        offsetsOf(
+          records,
+          await producer.sendBatch({
+            acks: -1,
+            timeout: tuning.requestTimeoutMs,
+            topicMessages: topicMessages(records),
+          }),
+        ),
       ),
     close: () => guard('close a producer', () => producer.disconnect()),
   };
 }
 
-async function openTransactions(kafka: Kafka, tuning: KafkaTuning, transactionalId: string): Promise<KafkaTransactions> {
+async function openTransactions(
+  kafka: Kafka,
+  tuning: KafkaTuning,
+  transactionalId: string,
+): Promise<KafkaTransactions> {
   const producer = kafka.producer({
     transactionalId,
     maxInFlightRequests: 1,
@@ -133,7 +157,11 @@ async function runTransaction(
   const result =
     records.length === 0
       ? []
-      : await transaction.sendBatch({ acks: -1, timeout: tuning.requestTimeoutMs, topicMessages: topicMessages(records) });
+      : await transaction.sendBatch({
+          acks: -1,
+          timeout: tuning.requestTimeoutMs,
+          topicMessages: topicMessages(records),
+        });
   await transaction.sendOffsets({
     consumerGroupId: offsets.identity.group,
     topics: [
@@ -162,7 +190,9 @@ function offsetsOf(
   records: readonly OutgoingRecord[],
   result: readonly { topicName: string; partition: number; baseOffset?: string }[],
 ): bigint[] {
-  const next = new Map(result.map((part) => [`${part.topicName}/${String(part.partition)}`, BigInt(part.baseOffset ?? -1)]));
+  const next = new Map(
+    result.map((part) => [`${part.topicName}/${String(part.partition)}`, BigInt(part.baseOffset ?? -1)]),
+  );
   return records.map(({ topic, partition }) => {
     const id = `${topic}/${String(partition)}`;
     const offset = next.get(id) ?? -1n;
@@ -290,10 +320,11 @@ async function joinGroup(
         eachBatchAutoResolve: false,
         partitionsConsumedConcurrently: 1,
         // Only takes the records over: the loop that calls this also sends the heartbeats, and their errors have to reach it unhandled.
-        eachBatch: ({ batch, isStale, resolveOffset }) => {
-          if (isStale() || membership.closed) return Promise.resolve();
+        eachBatch: (payload) => {
+          const { batch } = payload;
+          if (payload.isStale() || membership.closed) return Promise.resolve();
           const last = BigInt(batch.lastOffset());
-          resolveOffset(batch.messages.at(-1)?.offset ?? batch.lastOffset());
+          payload.resolveOffset(batch.messages.at(-1)?.offset ?? batch.lastOffset());
           events.records({
             partition: batch.partition,
             records: batch.messages.map(incomingRecord),

@@ -8,11 +8,16 @@ export function fromKafkajs(action: string, thrown: unknown): AppError {
   // The reason may lie under layers of "number of retries exceeded".
   let error: unknown = thrown;
   for (let depth = 0; depth < 8 && error instanceof Error; depth += 1) {
-    const { name, type, code, cause, originalError } = error as Error & Record<'type' | 'code' | 'originalError', unknown>;
+    const { name, type, code, cause, originalError } = error as Error &
+      Record<'type' | 'code' | 'originalError', unknown>;
     if (typeof type === 'string') failure.protocolError ??= type;
     if (typeof code === 'string' && code !== '') failure.systemCode ??= code;
     if (name.startsWith('KafkaJSSASL')) failure.authentication = true;
-    if (name.startsWith('KafkaJSConnection') || name === 'KafkaJSBrokerNotFound' || name === 'KafkaJSNoBrokerAvailableError') {
+    if (
+      name.startsWith('KafkaJSConnection') ||
+      name === 'KafkaJSBrokerNotFound' ||
+      name === 'KafkaJSNoBrokerAvailableError'
+    ) {
       failure.network = true;
     }
     if (name === 'KafkaJSRequestTimeoutError') failure.timedOut = true;

@@ -46,7 +46,8 @@ export class FetchLoop {
 
   /** Keeps only these partitions. */
   retain(partitions: readonly number[]): void {
-    for (const partition of this.#positions.keys()) if (!partitions.includes(partition)) this.#positions.delete(partition);
+    for (const partition of this.#positions.keys())
+      if (!partitions.includes(partition)) this.#positions.delete(partition);
   }
 
   start(partition: number, offset: bigint): void {
@@ -117,7 +118,11 @@ export class FetchLoop {
     }
   }
 
-  async #fetch(node: number, topicId: string, wanted: readonly { partition: number; position: Position; offset: bigint }[]): Promise<void> {
+  async #fetch(
+    node: number,
+    topicId: string,
+    wanted: readonly { partition: number; position: Position; offset: bigint }[],
+  ): Promise<void> {
     const response = await this.#consumer.fetch({
       node,
       minBytes: 1,
@@ -231,7 +236,8 @@ function partitionErrors(thrown: unknown): { partitionIndex: number; errorCode: 
     const error = pending.pop();
     if (!(error instanceof Error)) continue;
     const { response, errors } = error as Error & { response?: Partial<FetchResponse>; errors?: unknown[] };
-    for (const topic of response?.responses ?? []) found.push(...topic.partitions.filter((partition) => partition.errorCode !== 0));
+    for (const topic of response?.responses ?? [])
+      found.push(...topic.partitions.filter((partition) => partition.errorCode !== 0));
     if (errors !== undefined) pending.push(...errors);
   }
   return found;

@@ -5,7 +5,11 @@ import { guard } from './platformatic-errors.ts';
 
 export interface PlatformaticAdmin extends KafkaAdmin {
   /** Waits until no transaction can change the positions any more. */
-  stablePositions(group: string, topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, bigint | undefined>>;
+  stablePositions(
+    group: string,
+    topic: string,
+    partitions: readonly number[],
+  ): Promise<ReadonlyMap<number, bigint | undefined>>;
   memberIds(group: string): Promise<ReadonlySet<string>>;
   /** Transactional ids with that prefix that have a transaction open, on any broker. */
   openTransactions(prefix: string): Promise<string[]>;
@@ -22,7 +26,9 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
     try {
       const metadata = await admin.metadata({ topics: [topic], forceUpdate: true, retries: 0 });
       const found = metadata.topics.get(topic);
-      return found === undefined ? undefined : { partitions: found.partitionsCount, replicas: found.partitions[0]?.replicas.length ?? 0 };
+      return found === undefined
+        ? undefined
+        : { partitions: found.partitionsCount, replicas: found.partitions[0]?.replicas.length ?? 0 };
     } catch (error) {
       // The client says of an unknown topic that the call was wrong, and keeps the broker's code to itself.
       if (error instanceof UserError) return undefined;
@@ -48,7 +54,10 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
       });
       const found = groups[0]?.topics.find((entry) => entry.name === topic)?.partitions ?? [];
       return new Map(
-        found.map(({ partitionIndex, committedOffset }) => [partitionIndex, committedOffset < 0n ? undefined : committedOffset]),
+        found.map(({ partitionIndex, committedOffset }) => [
+          partitionIndex,
+          committedOffset < 0n ? undefined : committedOffset,
+        ]),
       );
     });
   return {
@@ -57,7 +66,9 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
       guard(`describe ${topic}`, async (): Promise<TopicDescription | undefined> => {
         const found = await describe(topic);
         if (found === undefined) return undefined;
-        const [resource] = await admin.describeConfigs({ resources: [{ resourceType: topicResource, resourceName: topic }] });
+        const [resource] = await admin.describeConfigs({
+          resources: [{ resourceType: topicResource, resourceName: topic }],
+        });
         const config: Record<string, string> = {};
         for (const { name, value } of resource?.configs ?? []) if (typeof value === 'string') config[name] = value;
         return { partitions: found.partitions, replicationFactor: found.replicas, config };
@@ -86,11 +97,18 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
           return new Map(listed[0]?.partitions.map(({ partitionIndex, offset }) => [partitionIndex, offset]));
         };
         const [first, end] = [await list(-2n), await list(-1n)];
-        return new Map([...end].map(([partition, offset]) => [partition, { first: first.get(partition) ?? 0n, end: offset }]));
+        return new Map(
+          [...end].map(([partition, offset]) => [partition, { first: first.get(partition) ?? 0n, end: offset }]),
+        );
       }),
     committed: async (group, topic) => {
       const count = await partitionCount(topic);
-      return listPositions(group, topic, Array.from({ length: count }, (_, index) => index), false);
+      return listPositions(
+        group,
+        topic,
+        Array.from({ length: count }, (_, index) => index),
+        false,
+      );
     },
     stablePositions: (group, topic, partitions) => listPositions(group, topic, partitions, true),
     memberIds: (group) =>
@@ -108,7 +126,9 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
           try {
             await connection.connect(host, port);
             const { transactionStates } = await listTransactionsV1.api.async(connection, ['Ongoing'], [], -1n, null);
-            found.push(...transactionStates.map((state) => state.transactionalId).filter((id) => id.startsWith(prefix)));
+            found.push(
+              ...transactionStates.map((state) => state.transactionalId).filter((id) => id.startsWith(prefix)),
+            );
           } finally {
             await connection.close();
           }

@@ -78,7 +78,10 @@ async function openProducer(base: BaseOptions, tuning: KafkaTuning): Promise<Kaf
   producer.on('error', () => undefined); // connection troubles come back as rejections of the calls
   await guard('connect to Kafka', () => initialise(producer));
   return {
-    send: (records) => guard('write to Kafka', async () => offsetsOf(records, await producer.send({ messages: records.map(messageOf) }))),
+    send: (records) =>
+      guard('write to Kafka', async () =>
+        offsetsOf(records, await producer.send({ messages: records.map(messageOf) })),
+      ),
     close: () => guard('close a producer', async () => producer.close(true)),
   };
 }
@@ -92,7 +95,11 @@ async function initialise(producer: RawProducer): Promise<void> {
   }
 }
 
-async function openTransactions(base: BaseOptions, tuning: KafkaTuning, transactionalId: string): Promise<KafkaTransactions> {
+async function openTransactions(
+  base: BaseOptions,
+  tuning: KafkaTuning,
+  transactionalId: string,
+): Promise<KafkaTransactions> {
   const producer: RawProducer = new Producer({
     ...base,
     serializers,
@@ -137,7 +144,9 @@ async function runTransaction(
     // One send: the client folds concurrent ones into one request and would forget the partitions of the second.
     result = records.length === 0 ? {} : await transaction.send({ messages: records.map(messageOf) });
     // Only the group's name is read of the consumer.
-    await transaction.addConsumer({ groupId: identity.group } as unknown as Parameters<RawTransaction['addConsumer']>[0]);
+    await transaction.addConsumer({ groupId: identity.group } as unknown as Parameters<
+      RawTransaction['addConsumer']
+    >[0]);
     for (const [partition, offset] of next) {
       // addOffset takes a consumed message and stores the position behind it; these are the fields that it reads.
       const last = { topic, partition, offset: offset - 1n, metadata: { consumer } };
@@ -156,7 +165,13 @@ async function runTransaction(
   return offsetsOf(records, result);
 }
 
-function messageOf({ topic, partition, key, value, headers }: OutgoingRecord): MessageToProduce<string, Buffer | null, string, string | Buffer> {
+function messageOf({
+  topic,
+  partition,
+  key,
+  value,
+  headers,
+}: OutgoingRecord): MessageToProduce<string, Buffer | null, string, string | Buffer> {
   return { topic, partition, key, value, headers: { ...headers } };
 }
 
@@ -180,7 +195,13 @@ class PlatformaticMembership implements GroupMembership {
   identity: MemberIdentity = { group: '', generation: -1, memberId: '', coordinatorId: -1 };
   #closing: Promise<void> | undefined;
 
-  constructor(join: JoinGroupOptions, consumer: Consumer, admin: PlatformaticAdmin, fetchLoop: FetchLoop, fetcher: Consumer) {
+  constructor(
+    join: JoinGroupOptions,
+    consumer: Consumer,
+    admin: PlatformaticAdmin,
+    fetchLoop: FetchLoop,
+    fetcher: Consumer,
+  ) {
     this.consumer = consumer;
     this.#join = join;
     this.#admin = admin;
@@ -209,7 +230,12 @@ class PlatformaticMembership implements GroupMembership {
   }
 
   commit(next: ReadonlyMap<number, bigint>): Promise<void> {
-    const offsets = [...next].map(([partition, offset]) => ({ topic: this.#join.topic, partition, offset, leaderEpoch: -1 }));
+    const offsets = [...next].map(([partition, offset]) => ({
+      topic: this.#join.topic,
+      partition,
+      offset,
+      leaderEpoch: -1,
+    }));
     return guard('commit positions', async () => this.consumer.commit({ offsets }));
   }
 
@@ -217,7 +243,6 @@ class PlatformaticMembership implements GroupMembership {
     this.#closing ??= guard('leave the group', async () => {
       const stopped = this.#fetchLoop.close();
       // Leaving first lets the others take over at once; a fetch under way may take its full wait.
-      await this.consumer.leaveGroup(true);
       await this.consumer.close(true);
       await stopped;
       await this.#fetcher.close(true);

@@ -12,7 +12,7 @@ export function fromPlatformatic(action: string, thrown: unknown): AppError {
     const error = pending.pop();
     if (!(error instanceof Error)) continue;
     if (error.cause !== undefined) pending.push(error.cause);
-    if (error instanceof MultipleErrors) pending.push(...error.errors);
+    if (error instanceof MultipleErrors) pending.push(...(error.errors as unknown[]));
     if (!(error instanceof GenericError)) {
       const { code } = error as NodeJS.ErrnoException;
       if (typeof code === 'string' && !code.startsWith('PLT_KFK')) failure.systemCode ??= code;
