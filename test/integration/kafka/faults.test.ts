@@ -100,7 +100,9 @@ describe.skipIf(isSkipped)('faults', () => {
       delivery: 'at-least-once',
       brokers: server.brokers,
       fps: 80,
-      faults: (system) => killWorkers(system, 3),
+      // Committing all the time, so that a kill meets the gap between result and position.
+      tuning: { commitIntervalMs: 1 },
+      faults: (system) => killWorkers(system, 5),
     });
     expect(report.lost, report.timeline.join('\n')).toBe(0);
     expect(report.duplicates, report.timeline.join('\n')).toBeGreaterThan(0);
