@@ -16,7 +16,8 @@ const packageHomes = {
   commander: '^cli/',
   picocolors: '^cli/',
   // Not used yet; the rooms are kept.
-  kafkajs: '^services/shared/bus/',
+  kafkajs: '^services/shared/bus/kafka/kafkajs/',
+  '@platformatic/kafka': '^services/shared/bus/kafka/platformatic/',
   ioredis: '^services/shared/store/',
   sharp: '^services/shared/images/',
 };

@@ -176,6 +176,78 @@ export const errorCatalogue = {
     summary: 'An inference worker ended unexpectedly.',
     action: 'Look at the log lines before it; the memory limit is the usual reason.',
   },
+  SIGHTLINE_KAFKA_AUTH: {
+    exitCode: 3,
+    summary: 'Kafka refused the user name or password, or the way of signing in.',
+    action: 'Check KAFKA_SASL_MECHANISM, the user and the password against those set up on the brokers.',
+  },
+  SIGHTLINE_KAFKA_FAILED: {
+    exitCode: 4,
+    summary: 'A request to Kafka failed for a reason that Sightline does not know.',
+    action: 'Look at the message and at the log of the broker; the request may work when tried again.',
+  },
+  SIGHTLINE_KAFKA_FENCED: {
+    exitCode: 4,
+    summary: 'Another process has taken over the work of this one, which had been silent for too long.',
+    action: 'Let the process be restarted; where it happens often, look for a frozen or overloaded machine.',
+  },
+  SIGHTLINE_KAFKA_MEMBERSHIP_LOST: {
+    exitCode: 4,
+    summary: 'The consumer group threw this process out because it had been silent for longer than its session.',
+    action: 'Let the process be restarted; where it happens often, look for a frozen or overloaded machine.',
+  },
+  SIGHTLINE_KAFKA_NOT_AUTHORISED: {
+    exitCode: 3,
+    summary: 'The Kafka user may not do what the service needs.',
+    action: 'Grant the right that the message names; docs/kafka.md lists what each service needs.',
+  },
+  SIGHTLINE_KAFKA_NOT_ENOUGH_REPLICAS: {
+    exitCode: 4,
+    summary: 'Too few replicas of a partition are in sync to write to it safely.',
+    action: 'Bring the missing brokers back; writing goes on by itself.',
+  },
+  SIGHTLINE_KAFKA_OVERLOADED: {
+    exitCode: 4,
+    summary: 'More waits to be written to Kafka than memory is set aside for.',
+    action: 'Bring Kafka back or give it more room; frames are dropped and counted until then.',
+  },
+  SIGHTLINE_KAFKA_REBALANCED: {
+    exitCode: 4,
+    summary: 'A position could not be stored because the consumer group was sharing out its partitions anew.',
+    action: 'Nothing: the records are read again by whoever has the partition now.',
+  },
+  SIGHTLINE_KAFKA_RECORD_TOO_LARGE: {
+    exitCode: 4,
+    summary: 'A record is larger than the topic takes.',
+    action: 'Lower the picture size or quality, or raise max.message.bytes of the topic.',
+  },
+  SIGHTLINE_KAFKA_STALLED: {
+    exitCode: 4,
+    summary: 'Records wait on the broker and partitions are assigned, but nothing moves.',
+    action: 'Let the process be restarted; report it with the log lines before it if it comes back.',
+  },
+  SIGHTLINE_KAFKA_TLS: {
+    exitCode: 3,
+    summary: 'The encrypted connection to Kafka could not be made.',
+    action:
+      'Check that the port speaks TLS, that KAFKA_TLS_CA vouches for its certificate, and that the host name is in it.',
+  },
+  SIGHTLINE_KAFKA_TOPIC_MISMATCH: {
+    exitCode: 3,
+    summary: 'A topic exists with other settings than the configured ones.',
+    action:
+      'Change the setting of the topic or the configuration, whichever is wrong; Sightline changes no existing topic.',
+  },
+  SIGHTLINE_KAFKA_TOPIC_MISSING: {
+    exitCode: 4,
+    summary: 'A topic does not exist.',
+    action: 'Run `sightline init` once to create the topics.',
+  },
+  SIGHTLINE_KAFKA_UNREACHABLE: {
+    exitCode: 4,
+    summary: 'No Kafka broker could be reached, or it stopped answering.',
+    action: 'Check KAFKA_BROKERS and that the brokers are up and reachable from here.',
+  },
   SIGHTLINE_MODEL_CORRUPT: {
     exitCode: 3,
     summary: 'The model file cannot be read as an ONNX model.',
@@ -215,6 +287,12 @@ export const errorCatalogue = {
     exitCode: 3,
     summary: 'The model refers to data outside its file or to operators outside the ONNX standard.',
     action: 'Save the model as one file with standard operators only.',
+  },
+  SIGHTLINE_RECORD_UNDECODABLE: {
+    exitCode: 3,
+    summary: 'A record on a topic cannot be read.',
+    action:
+      'Find out who wrote it; `sightline dead-letters list` shows its position, `replay` puts it back once it can be read.',
   },
   SIGHTLINE_RESULTS_DESTINATION_INVALID: {
     exitCode: 2,
