@@ -248,6 +248,11 @@ export const errorCatalogue = {
     summary: 'No Kafka broker could be reached, or it stopped answering.',
     action: 'Check KAFKA_BROKERS and that the brokers are up and reachable from here.',
   },
+  SIGHTLINE_KAFKA_URL_INVALID: {
+    exitCode: 2,
+    summary: 'The kafka:// address could not be understood.',
+    action: 'Give kafka://BROKER[,BROKER]/?registry=http://HOST:PORT, in quotes because of the & and the ?.',
+  },
   SIGHTLINE_MODEL_CORRUPT: {
     exitCode: 3,
     summary: 'The model file cannot be read as an ONNX model.',
