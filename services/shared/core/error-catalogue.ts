@@ -299,10 +299,33 @@ export const errorCatalogue = {
     action:
       'Find out who wrote it; `sightline dead-letters list` shows its position, `replay` puts it back once it can be read.',
   },
+  SIGHTLINE_REGISTRY_INCOMPATIBLE: {
+    exitCode: 3,
+    summary: 'The schema registry holds another schema under the subject, and the two cannot read each other.',
+    action:
+      'Use another prefix in --results, or remove the foreign versions from the subject if nobody needs them; every released schema of Sightline fits every other.',
+  },
+  SIGHTLINE_REGISTRY_REFUSED: {
+    exitCode: 3,
+    summary: 'The schema registry answered, but not with what was asked for.',
+    action:
+      "Check the registry's address with its path (Apicurio: /apis/ccompat/v7), and SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD.",
+  },
+  SIGHTLINE_REGISTRY_SCHEMA_UNKNOWN: {
+    exitCode: 3,
+    summary: 'A record names a schema id that the registry does not know.',
+    action: 'Check that the registry is the one that the record was written with.',
+  },
+  SIGHTLINE_REGISTRY_UNREACHABLE: {
+    exitCode: 4,
+    summary: 'The schema registry does not answer.',
+    action: 'Check that the registry is up and that its address in --results is right from here.',
+  },
   SIGHTLINE_RESULTS_DESTINATION_INVALID: {
     exitCode: 2,
     summary: 'The destination of the results could not be understood.',
-    action: 'Give a file that ends in .avro or .jsonl, a directory (with a / at its end), or - for standard output.',
+    action:
+      'Give a file that ends in .avro or .jsonl, a directory (with a / at its end), - for standard output, or kafka://HOST:PORT/?registry=URL.',
   },
   SIGHTLINE_RESULTS_DISK_FULL: {
     exitCode: 4,
