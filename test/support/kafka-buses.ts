@@ -2,6 +2,7 @@ import type { Logger } from '../../services/shared/core/logger.ts';
 import type { KafkaMessageBus, KafkaMessageBusOptions } from '../../services/shared/bus/kafka/kafka-message-bus.ts';
 import {
   defaultKafkaTuning,
+  type KafkaClientName,
   type KafkaConnectionSettings,
   type KafkaTuning,
 } from '../../services/shared/bus/kafka/kafka-settings.ts';
@@ -10,7 +11,7 @@ import { createPlatformaticMessageBus } from '../../services/shared/bus/kafka/pl
 import type { RecordSerde } from '../../services/shared/bus/kafka/serde.ts';
 import { ensureTopics } from '../../services/shared/bus/kafka/topic-definition.ts';
 
-export type KafkaClientName = 'kafkajs' | 'platformatic';
+export type { KafkaClientName };
 export const kafkaClients: readonly KafkaClientName[] = ['kafkajs', 'platformatic'];
 export const deadLettersTopic = 'test.dead-letters';
 

@@ -1,5 +1,8 @@
 import type { SecureContextOptions } from 'node:tls';
 
+/** Which client carries the bus; docs/kafka.md says why there are two. */
+export type KafkaClientName = 'kafkajs' | 'platformatic';
+
 /** How the brokers are reached. Complete values: where they come from (environment, files) is the composition's business. */
 export interface KafkaConnectionSettings {
   /** `host:port` of a few brokers; the rest is learnt from them. */
