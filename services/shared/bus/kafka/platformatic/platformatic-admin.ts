@@ -10,6 +10,11 @@ export interface PlatformaticAdmin extends KafkaAdmin {
     topic: string,
     partitions: readonly number[],
   ): Promise<ReadonlyMap<number, bigint | undefined>>;
+  /**
+   * For each partition the first offset at or behind a moment, by the clock of the records; `first` and `end` are those kept and committed
+   * now. Undefined where no record is so late.
+   */
+  committedOffsets(topic: string, at: 'first' | 'end' | number): Promise<ReadonlyMap<number, bigint | undefined>>;
   memberIds(group: string): Promise<ReadonlySet<string>>;
   /** Transactional ids with that prefix that have a transaction open, on any broker. */
   openTransactions(prefix: string): Promise<string[]>;
@@ -111,6 +116,17 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
       );
     },
     stablePositions: (group, topic, partitions) => listPositions(group, topic, partitions, true),
+    committedOffsets: (topic, at) =>
+      guard(`list offsets of ${topic}`, async () => {
+        const count = await partitionCount(topic);
+        const timestamp = at === 'first' ? -2n : at === 'end' ? -1n : BigInt(at);
+        const partitions = Array.from({ length: count }, (_, partitionIndex) => ({ partitionIndex, timestamp }));
+        // Level 1: up to the first open transaction, behind which a committed reader is not let.
+        const listed = await admin.listOffsets({ topics: [{ name: topic, partitions }], isolationLevel: 1 });
+        return new Map(
+          listed[0]?.partitions.map(({ partitionIndex, offset }) => [partitionIndex, offset < 0n ? undefined : offset]),
+        );
+      }),
     memberIds: (group) =>
       guard(`describe ${group}`, async () => {
         const groups = await admin.describeGroups({ groups: [group] });
