@@ -1,4 +1,5 @@
 import { AppError } from '#shared/core/errors';
+import { isKafkaUrl, parseKafkaUrl } from '#shared/core/kafka-url';
 
 /** Where results go, as `--results` says it. */
 export type ResultsDestination =
@@ -29,7 +30,7 @@ export type FileDestination = Exclude<ResultsDestination, KafkaDestination>;
  */
 export function parseDestination(text: string): ResultsDestination {
   if (text === '-') return { kind: 'standard-output' };
-  if (/^kafka:/i.test(text)) return parseKafkaDestination(text);
+  if (isKafkaUrl(text)) return parseKafkaDestination(text);
   if (text === '' || text.includes('\0')) throw invalidDestination(text, 'it is not a path');
   const lastPart = text.slice(text.lastIndexOf('/') + 1);
   if (lastPart === '' || lastPart === '.' || lastPart === '..') return { kind: 'avro-directory', directory: text };
@@ -71,62 +72,20 @@ function compactUtcTime(timeUs: number): string {
   return new Date(timeUs / 1000).toISOString().replace(/\.\d+/, '').replaceAll(/[-:]/g, '');
 }
 
-const kafkaDefaults = { prefix: 'sightline', partitions: '6', replication: '1' } as const;
-const defaultBrokerPort = '9092';
-
-/** What is wrong is said without the text: somebody may have put a password into it. */
 function parseKafkaDestination(text: string): KafkaDestination {
-  const invalid = (reason: string): AppError =>
-    new AppError('SIGHTLINE_RESULTS_DESTINATION_INVALID', `--results kafka://…: ${reason}`, {
-      action:
-        'Give it as kafka://HOST:PORT[,HOST:PORT]/?registry=http://HOST:PORT/PATH, further &prefix=, &partitions= or &replication=.',
-    });
-  const parts = /^kafka:\/\/([^/?#]*)\/?(?:\?([^#]*))?$/i.exec(text);
-  if (parts === null) throw invalid('it does not have that form');
-  const [, authority = '', query = ''] = parts;
-  if (authority.includes('@')) throw invalid('user name and password belong into KAFKA_SASL_USERNAME and _PASSWORD');
-  const brokers = authority.split(',').map((broker) => {
-    const address = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?$/i.exec(broker);
-    if (address?.[1] === undefined || Number(address[2] ?? 1) > 65_535 || Number(address[2] ?? 1) === 0) {
-      throw invalid('a broker is not HOST or HOST:PORT');
-    }
-    return `${address[1]}:${address[2] ?? defaultBrokerPort}`;
-  });
-  const settings = new Map<string, string>();
-  for (const [name, value] of new URLSearchParams(query)) {
-    if (name !== 'registry' && !Object.hasOwn(kafkaDefaults, name)) throw invalid('a name behind the ? is not known');
-    if (settings.has(name)) throw invalid(`${name} is given twice`);
-    settings.set(name, value);
+  const { brokers, registryUrl, prefix, partitions, replicationFactor } = parseKafkaUrl(text);
+  if (registryUrl === undefined) {
+    throw new AppError('SIGHTLINE_KAFKA_URL_INVALID', 'the schema registry is missing: add ?registry=http://HOST:PORT');
   }
-  const setting = (name: keyof typeof kafkaDefaults): string => settings.get(name) ?? kafkaDefaults[name];
-  const count = (name: 'partitions' | 'replication', max: number): number => {
-    const value = Number(setting(name));
-    if (!Number.isInteger(value) || value < 1 || value > max) throw invalid(`${name} is not a number from 1 to ${max}`);
-    return value;
-  };
-  const prefix = setting('prefix');
-  // The longest name of a topic is 249 characters; two topics that differ in . and _ only would share their metrics.
-  if (!/^[a-zA-Z0-9._-]{1,200}$/.test(prefix) || /^\.+$/.test(prefix)) throw invalid('prefix is not a name for topics');
   return {
     kind: 'kafka',
     brokers,
-    registryUrl: registryUrlOf(settings.get('registry'), invalid),
+    registryUrl,
     detectionsTopic: `${prefix}.detections`,
     statusTopic: `${prefix}.camera-status`,
-    partitions: count('partitions', 10_000),
-    replicationFactor: count('replication', 100),
+    partitions,
+    replicationFactor,
   };
-}
-
-function registryUrlOf(text: string | undefined, invalid: (reason: string) => AppError): string {
-  if (text === undefined) throw invalid('registry=URL is missing');
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) throw invalid('registry is not an http(s) URL');
-  if (url.username !== '' || url.password !== '') {
-    throw invalid('user name and password belong into SCHEMA_REGISTRY_USERNAME and _PASSWORD');
-  }
-  if (url.search !== '' || url.hash !== '') throw invalid('registry has a ? or # in it');
-  return url.href.replace(/\/+$/, '');
 }
 
 function invalidDestination(text: string, reason: string): AppError {
