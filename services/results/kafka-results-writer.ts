@@ -84,7 +84,14 @@ export function createKafkaResultsWriter(options: KafkaResultsWriterOptions): Re
         logger,
       },
     );
-    await ensureOwnTopics(bus);
+    try {
+      await ensureOwnTopics(bus);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      // The client's words do not say where it looked.
+      const words = `${destination.brokers.join(', ')}: ${error.message}`;
+      throw new AppError(error.code, words, { cause: error.cause, retryable: error.retryable });
+    }
   }
 
   async function ensureOwnTopics({ admin }: KafkaMessageBus): Promise<void> {

@@ -246,7 +246,7 @@ export const errorCatalogue = {
   SIGHTLINE_KAFKA_UNREACHABLE: {
     exitCode: 4,
     summary: 'No Kafka broker could be reached, or it stopped answering.',
-    action: 'Check KAFKA_BROKERS and that the brokers are up and reachable from here.',
+    action: 'Check the addresses of the brokers, that they are up, and that they can be reached from here.',
   },
   SIGHTLINE_KAFKA_URL_INVALID: {
     exitCode: 2,
