@@ -15,9 +15,9 @@ const packageHomes = {
   'js-yaml': '^services/shared/runtime/load-yaml\\.ts$',
   commander: '^cli/',
   picocolors: '^cli/',
-  // Not used yet; the rooms are kept.
   kafkajs: '^services/shared/bus/kafka/kafkajs/',
   '@platformatic/kafka': '^services/shared/bus/kafka/platformatic/',
+  // Not used yet; the rooms are kept.
   ioredis: '^services/shared/store/',
   sharp: '^services/shared/images/',
 };

@@ -87,8 +87,9 @@ describe('a schema registry', () => {
   });
 
   test('that is not there is told with its address', async () => {
-    const { url, close } = await startRegistry();
-    await close();
+    const server = await startRegistry();
+    const { url } = server;
+    await server.close();
     await expect(createSchemaRegistry({ url }).register(subject, schema)).rejects.toMatchObject({
       code: 'SIGHTLINE_REGISTRY_UNREACHABLE',
       message: expect.stringContaining(url) as string,

@@ -42,7 +42,10 @@ describe('where results go', () => {
 
 test('results on Kafka need a registry for their schemas', () => {
   expect(() => parseDestination('kafka://broker:9092')).toThrow(
-    expect.objectContaining({ code: 'SIGHTLINE_KAFKA_URL_INVALID', message: expect.stringContaining('registry') }),
+    expect.objectContaining({
+      code: 'SIGHTLINE_KAFKA_URL_INVALID',
+      message: expect.stringContaining('registry') as string,
+    }),
   );
 });
 
