@@ -15,8 +15,9 @@ const packageHomes = {
   'js-yaml': '^services/shared/runtime/load-yaml\\.ts$',
   commander: '^cli/',
   picocolors: '^cli/',
+  kafkajs: '^services/shared/bus/kafka/kafkajs/',
+  '@platformatic/kafka': '^services/shared/bus/kafka/platformatic/',
   // Not used yet; the rooms are kept.
-  kafkajs: '^services/shared/bus/',
   ioredis: '^services/shared/store/',
   sharp: '^services/shared/images/',
 };

@@ -29,12 +29,40 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: ['test/integration/kafka/**'],
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 60 * seconds,
           hookTimeout: 60 * seconds,
         },
       },
+      {
+        // One real broker for all files, started by the first project that needs it; files that end brokers start their own.
+        extends: true,
+        test: {
+          name: 'kafka',
+          include: ['test/integration/kafka/**/*.test.ts'],
+          globalSetup: ['test/support/shared-kafka.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 60 * seconds,
+          hookTimeout: 60 * seconds,
+        },
+      },
+      // Hours, not minutes: only where they are asked for, with SIGHTLINE_SOAK=1.
+      ...(process.env['SIGHTLINE_SOAK'] === undefined
+        ? []
+        : [
+            {
+              extends: true as const,
+              test: {
+                name: 'soak',
+                include: ['test/soak/**/*.test.ts'],
+                pool: 'forks' as const,
+                fileParallelism: false,
+              },
+            },
+          ]),
       {
         extends: true,
         test: {

@@ -1,85 +1,113 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { AppError } from '#shared/core/errors';
-import { toJsonLine } from '../../services/results/core/json-line.ts';
 import { createRunSummary } from '../../services/results/core/run-summary.ts';
 import { createVerifyFold } from '../../services/results/core/verify.ts';
-import {
-  findResultsFiles,
-  inWrittenOrder,
-  readResults,
-  type ResultsPart,
-} from '../../services/results/results-reader.ts';
+import type { ResultsPart } from '../../services/results/results-reader.ts';
+import type { TopicPart } from '../../services/results/topic-results.ts';
+import { print } from '../results/output.ts';
+import { jsonLines } from '../results/record-lines.ts';
+import { openInput, type RangeOptions, type ResultsInput } from '../results/results-input.ts';
 import { statsText, verifyText } from '../results/results-text.ts';
+import { tail } from '../results/tail.ts';
+import { parseMoment } from '../results/time-range.ts';
 
-const filesHelp = 'results: .avro, .jsonl, a directory of them, or - for JSON lines on standard input';
+const inputsHelp = `results: .avro, .jsonl, a directory of them, - for JSON lines on standard input, or topics:
+'kafka://BROKER[,BROKER]/?registry=http://HOST:PORT&prefix=sightline'`;
 
-/** `sightline results cat|verify|stats`. */
+/** `sightline results cat|verify|stats|tail`. */
 export function registerResultsCommands(program: Command): void {
   const results = program
     .command('results')
     .description('read results, prove that no frame is missing, and sum them up');
 
-  results
-    .command('cat')
-    .description('print records as JSON lines')
-    .argument('<file...>', filesHelp)
+  withRange(results.command('cat').description('print records as JSON lines').argument('<input...>', inputsHelp))
     .option('--camera <name>', 'only records of this camera')
     .option('--limit <n>', 'stop after this many records', wholeNumber)
-    .action((inputs: string[], options: { camera?: string; limit?: number }) => cat(inputs, options));
+    .action((inputs: string[], options: RangeOptions & { camera?: string; limit?: number }) => cat(inputs, options));
 
-  results
-    .command('verify')
-    .description('prove from the files alone that every frame is accounted for; exit code 1 where it does not hold')
-    .argument('<file...>', filesHelp)
+  withRange(
+    results
+      .command('verify')
+      .description('prove from the results alone that every frame is accounted for; exit code 1 where it does not hold')
+      .argument('<input...>', inputsHelp),
+  )
     .option('--json', 'print the report as one JSON object')
     .option('--strict', 'also fail on open ends: torn files, and epochs that no camera status closes')
+    .option('--at-least-once', 'count records that came again (same message_id) instead of holding them against it')
     .option('--max-violations <n>', 'list at most this many violations', wholeNumber, 20)
-    .action((inputs: string[], options: { json?: true; strict?: true; maxViolations: number }) =>
-      verify(inputs, options),
-    );
+    .action((inputs: string[], options: VerifyOptions) => verify(inputs, options));
 
-  results
-    .command('stats')
-    .description('frames by fate, objects by class, rates and latencies of each camera')
-    .argument('<file...>', filesHelp)
+  withRange(
+    results
+      .command('stats')
+      .description('frames by fate, objects by class, rates and latencies of each camera')
+      .argument('<input...>', inputsHelp),
+  )
     .option('--json', 'print one JSON object')
     .option('--camera <name>', 'only this camera')
-    .action((inputs: string[], options: { json?: true; camera?: string }) => stats(inputs, options));
+    .action((inputs: string[], options: RangeOptions & { json?: true; camera?: string }) => stats(inputs, options));
+
+  results
+    .command('tail')
+    .description('print what comes to the topics, a line for each record, until it is interrupted')
+    .argument('<kafka-url>', "'kafka://BROKER[,BROKER]/?registry=http://HOST:PORT&prefix=sightline'")
+    .option('--camera <name>', 'only records of this camera')
+    .option('--since <time>', 'begin with what was written since then: 10m, 2h, or 2026-11-23T06:00:00Z', moment)
+    .option('--json', 'print JSON lines')
+    .action((input: string, options: { camera?: string; since?: number; json?: true }) => tail(input, options));
 }
 
-async function cat(inputs: readonly string[], options: { camera?: string; limit?: number }): Promise<void> {
-  const { camera, limit = Infinity } = options;
-  let left = limit;
+interface VerifyOptions extends RangeOptions {
+  readonly json?: true;
+  readonly strict?: true;
+  readonly atLeastOnce?: true;
+  readonly maxViolations: number;
+}
+
+function withRange(command: Command): Command {
+  return command
+    .option('--since <time>', 'of topics: written since then: 10m, 2h, or 2026-11-23T06:00:00Z', moment)
+    .option('--until <time>', 'of topics: written before then', moment);
+}
+
+async function cat(
+  inputs: readonly string[],
+  options: RangeOptions & { readonly camera?: string; readonly limit?: number },
+): Promise<void> {
+  let left = options.limit ?? Infinity;
   if (left === 0) return;
-  for await (const part of readResults(await findResultsFiles(inputs, { withStatusesBeside: false }))) {
-    if (part.kind === 'end') {
+  for await (const part of partsOf(await openInput(inputs, options))) {
+    if (part.kind !== 'records') {
       complain(part);
       continue;
     }
-    const lines = toLines(part, camera).slice(0, left);
+    const lines = jsonLines(part, options.camera).slice(0, left);
     left -= lines.length;
     if (lines.length > 0 && !(await print(lines.join('')))) return;
     if (left === 0) return;
   }
 }
 
-function toLines(part: Extract<ResultsPart, { kind: 'records' }>, camera: string | undefined): string[] {
-  if (part.schema === 'detection-frame') {
-    const records = part.records.filter(({ header }) => camera === undefined || header.camera_id === camera);
-    return records.map((record) => `${toJsonLine('detection_frame', record)}\n`);
+/** The parts; the input is closed when they end or nobody wants more. */
+async function* partsOf(input: ResultsInput): AsyncGenerator<ResultsPart | TopicPart, void> {
+  try {
+    yield* input.parts();
+  } finally {
+    await input.close();
   }
-  const records = part.records.filter(({ camera_id }) => camera === undefined || camera_id === camera);
-  return records.map((record) => `${toJsonLine('camera_status', record)}\n`);
 }
 
-async function verify(
-  inputs: readonly string[],
-  options: { json?: true; strict?: true; maxViolations: number },
-): Promise<void> {
-  const files = await inWrittenOrder(await findResultsFiles(inputs, { withStatusesBeside: true }));
-  const fold = createVerifyFold({ maxListedViolations: options.maxViolations });
-  for await (const part of readResults(files)) {
-    if (part.kind === 'end') {
+async function verify(inputs: readonly string[], options: VerifyOptions): Promise<void> {
+  const input = await openInput(inputs, { ...options, withStatusesBeside: true, inWrittenOrder: true });
+  const fold = createVerifyFold({
+    maxListedViolations: options.maxViolations,
+    atLeastOnce: options.atLeastOnce === true,
+    ...(input.excerpt === undefined ? {} : { excerpt: input.excerpt }),
+  });
+  for await (const part of partsOf(input)) {
+    if (part.kind === 'undecodable') {
+      fold.addUnreadable(part.file, `offset ${part.offset}: ${part.reason}`);
+    } else if (part.kind === 'end') {
       if (part.ending.kind === 'complete') continue;
       const { atByte, reason } = part.ending;
       if (part.ending.kind === 'torn') fold.addOpenEnd({ file: part.file, at_byte: atByte, reason });
@@ -92,15 +120,19 @@ async function verify(
   }
   const report = fold.report();
   const isOpen = report.open_ends.length > 0 || report.cameras.some((camera) => camera.open_epochs > 0);
-  await print(options.json === true ? `${JSON.stringify({ files, ...report })}\n` : verifyText(report, files.length));
+  const named = { [input.kind]: input.names };
+  await print(options.json === true ? `${JSON.stringify({ ...named, ...report })}\n` : verifyText(report, input));
   if (!report.holds || (options.strict === true && isOpen)) process.exitCode = 1;
 }
 
-async function stats(inputs: readonly string[], options: { json?: true; camera?: string }): Promise<void> {
-  const files = await inWrittenOrder(await findResultsFiles(inputs, { withStatusesBeside: false }));
+async function stats(
+  inputs: readonly string[],
+  options: RangeOptions & { readonly json?: true; readonly camera?: string },
+): Promise<void> {
+  const input = await openInput(inputs, { ...options, inWrittenOrder: true });
   const fold = createRunSummary();
-  for await (const part of readResults(files)) {
-    if (part.kind === 'end') {
+  for await (const part of partsOf(input)) {
+    if (part.kind !== 'records') {
       complain(part);
     } else if (part.schema === 'detection-frame') {
       for (const record of part.records) {
@@ -109,11 +141,20 @@ async function stats(inputs: readonly string[], options: { json?: true; camera?:
     }
   }
   const summary = fold.summary();
-  await print(options.json === true ? `${JSON.stringify({ files, ...summary })}\n` : statsText(summary));
+  const named = { [input.kind]: input.names };
+  await print(options.json === true ? `${JSON.stringify({ ...named, ...summary })}\n` : statsText(summary));
 }
 
-/** A torn end is told and passed; behind damage nothing can be trusted, so that is an error. */
-function complain(part: Extract<ResultsPart, { kind: 'end' }>): void {
+/**
+ * A torn end is told and passed; behind damage in a file nothing can be trusted, so that is an error. A record of a topic stands for
+ * itself: it is passed over, and the exit code says that something was.
+ */
+function complain(part: Exclude<ResultsPart | TopicPart, { kind: 'records' }>): void {
+  if (part.kind === 'undecodable') {
+    process.stderr.write(`${part.file}: passed over offset ${part.offset}: ${part.reason}\n`);
+    process.exitCode = 1;
+    return;
+  }
   const { ending, file } = part;
   if (ending.kind === 'complete') return;
   const text = `${file}: ${ending.reason}, at byte ${ending.atByte}`;
@@ -122,27 +163,8 @@ function complain(part: Extract<ResultsPart, { kind: 'end' }>): void {
   process.stderr.write(`${text}: the writer was stopped by force or still runs; everything before it was read\n`);
 }
 
-let readerHasGone = false;
-
-/** Writes to standard output; false when the reader has gone, which is how `| head` ends a long output. */
-async function print(text: string): Promise<boolean> {
-  const { stdout } = process;
-  if (readerHasGone) return false;
-  return new Promise((resolve) => {
-    // A stream that fails says so twice: to the write and, where nobody listened, to the whole process.
-    const onError = (): void => {
-      readerHasGone = true;
-    };
-    stdout.once('error', onError);
-    stdout.write(text, (error) => {
-      if (error instanceof Error) {
-        readerHasGone = true;
-      } else {
-        stdout.off('error', onError);
-      }
-      resolve(!readerHasGone);
-    });
-  });
+function moment(text: string): number {
+  return parseMoment(text, Date.now());
 }
 
 function wholeNumber(text: string): number {

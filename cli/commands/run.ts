@@ -38,6 +38,7 @@ Examples:
   $ sightline run --camera front=rtsp://10.0.0.9/stream1 --camera yard='rtsp://\${USER_YARD}:\${PASSWORD_YARD}@10.0.0.10/main'
   $ sightline run --camera door=door.mp4 --until-end --results door.avro --summary door.json
   $ sightline run --config cameras.yaml --results - | jq .objects
+  $ sightline run --config cameras.yaml --results 'kafka://broker:9092/?registry=http://registry:8081'
 `;
 
 /** `sightline run`, which is also `npm start`. */
@@ -60,7 +61,10 @@ export function registerRunCommand(program: Command): void {
     .option('--tls-insecure', 'accept certificates that cannot be verified, of the cameras named here')
     .option('--loop', 'start the files named here over when they end')
     .option('--allow-http', 'allow http(s) cameras (MJPEG, HLS)')
-    .option('--results <where>', "PATH.avro, PATH.jsonl, a directory, or - for JSON lines (default: 'results')")
+    .option(
+      '--results <where>',
+      "PATH.avro, PATH.jsonl, a directory, - for JSON lines, or kafka:// (default: 'results')",
+    )
     .option('--until-end', 'read files to their end without dropping anything, then stop')
     .option('--duration <s>', 'stop after this many seconds', number)
     .option('--summary <file.json>', 'write the totals of the run to a file')

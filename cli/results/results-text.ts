@@ -1,9 +1,10 @@
 import type { CameraSummary, Percentiles, RunSummary } from '../../services/results/core/run-summary.ts';
 import type { CameraVerdict, VerifyReport } from '../../services/results/core/verify.ts';
+import type { ResultsInput } from './results-input.ts';
 import { textTable, type Column } from './text-table.ts';
 
 /** What `results verify` prints for people. */
-export function verifyText(report: VerifyReport, fileCount: number): string {
+export function verifyText(report: VerifyReport, input: Pick<ResultsInput, 'kind' | 'names'>): string {
   const columns: Column<CameraVerdict>[] = [
     { title: 'camera', align: 'left', text: (camera) => camera.camera_id },
     { title: 'records', text: (camera) => String(camera.records) },
@@ -27,6 +28,7 @@ export function verifyText(report: VerifyReport, fileCount: number): string {
       `open end: ${plural(openEpochs, 'epoch')} that no camera status closes; frames after the last record are not known\n`,
     );
   }
+  if (report.repeats > 0) parts.push(`${plural(report.repeats, 'record')} came again and counted once\n`);
   for (const { rule, file, camera_id, epoch, frame_seq, text } of report.violations) {
     const where = [
       camera_id,
@@ -40,7 +42,7 @@ export function verifyText(report: VerifyReport, fileCount: number): string {
   if (unlisted > 0) parts.push(`and ${unlisted} more\n`);
   parts.push(
     report.holds
-      ? `accounting holds: ${plural(report.frames_received, 'frame')} in ${plural(report.records, 'record')} of ${plural(report.cameras.length, 'camera')}, ${plural(fileCount, 'file')}\n`
+      ? `accounting holds: ${plural(report.frames_received, 'frame')} in ${plural(report.records, 'record')} of ${plural(report.cameras.length, 'camera')}, ${plural(input.names.length, input.kind === 'files' ? 'file' : 'topic')}\n`
       : `accounting does not hold: ${plural(report.violation_count, 'violation')}\n`,
   );
   return parts.join('\n').replaceAll('\n\n', '\n');

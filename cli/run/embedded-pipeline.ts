@@ -38,6 +38,9 @@ export interface EmbeddedPipeline extends Service {
   results(): ResultsCounts;
 }
 
+/** What a stopping process still gives results to arrive: less than the supervisor gives the whole of draining. */
+const deliveryTimeoutMs = 10_000;
+
 /** Everything in one process: cameras -> frames -> detections -> results, over the bus in memory. */
 export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): EmbeddedPipeline {
   const { engine, results, clock, logger, metrics, onDetections } = options;
@@ -102,6 +105,8 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
     await Promise.race([ingest.drain(), failed.promise]);
     await Promise.race([bus.idle(), failed.promise]);
     await inference.drain();
+    // What has not arrived by then is told by close(), with the reason.
+    if (results.drain !== undefined) await Promise.race([results.drain(), clock.sleep(deliveryTimeoutMs)]);
   }
 
   async function close(): Promise<void> {
@@ -123,7 +128,7 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
   return {
     name: 'sightline',
     start,
-    finished: Promise.race([ingest.finished, failed.promise]),
+    finished: Promise.race([ingest.finished.then(() => results.drain?.()), failed.promise]),
     drain,
     close: () => (closing ??= close()),
     readiness(): Readiness {

@@ -83,7 +83,8 @@ export const runSettings = {
       type: 'string',
       minLength: 1,
       default: 'results',
-      description: 'PATH.avro, PATH.jsonl, a directory, or - for JSON lines on standard output.',
+      description:
+        'PATH.avro, PATH.jsonl, a directory, - for JSON lines on standard output, or kafka://HOST:PORT[,HOST:PORT]/?registry=URL.',
     },
     rotate: {
       type: 'object',

@@ -85,19 +85,26 @@ export async function run(request: RunRequest): Promise<void> {
     },
   });
   const readerGone = Promise.withResolvers<void>();
-  const results = createResultsWriter({
-    destination,
-    onReaderGone: () => {
-      logger.warn({}, 'nobody reads the results on standard output any more: stopping');
-      readerGone.resolve();
-    },
-    rotation: {
-      maxFileBytes: settings.rotate.size_mb * bytesPerMegabyte,
-      maxFileAgeMs: settings.rotate.minutes * 60_000,
-    },
-    logger,
-    clock,
-  });
+  const results =
+    destination.kind === 'kafka'
+      ? (await import('./kafka-results.ts')).createKafkaResults(destination, {
+          environment: process.env,
+          clock,
+          logger,
+        })
+      : createResultsWriter({
+          destination,
+          onReaderGone: () => {
+            logger.warn({}, 'nobody reads the results on standard output any more: stopping');
+            readerGone.resolve();
+          },
+          rotation: {
+            maxFileBytes: settings.rotate.size_mb * bytesPerMegabyte,
+            maxFileAgeMs: settings.rotate.minutes * 60_000,
+          },
+          logger,
+          clock,
+        });
   const metrics = createMetricStore();
   const openSource = await createFfmpegSources({
     ffmpegPath: settings.ffmpeg,

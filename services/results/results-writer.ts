@@ -12,12 +12,12 @@ import { clearDestination, type ClearedPath } from './adapters/existing-results.
 import { openError, systemCode } from './adapters/file-errors.ts';
 import { RecordSink } from './adapters/record-sink.ts';
 import { createStreamTarget } from './adapters/stream-target.ts';
-import { rotatedFileName, type ResultsDestination } from './core/destination.ts';
+import { rotatedFileName, type FileDestination } from './core/destination.ts';
 import type { AppendTarget, ResultsWriter } from './core/ports.ts';
 import { defaultRotation, type RotationPolicy } from './core/rotation.ts';
 
 export interface ResultsWriterOptions {
-  readonly destination: ResultsDestination;
+  readonly destination: FileDestination;
   /** Only directories rotate. Default 256 MiB and one hour. */
   readonly rotation?: RotationPolicy;
   /** Default none: boxes are mostly noise to a compressor, and any reader reads it. */
@@ -37,7 +37,7 @@ const fileFlushAfterMs = 500;
 // Whoever reads a pipe looks at it now; what comes within one frame of a fast camera still goes in one write.
 const pipeFlushAfterMs = 20;
 
-/** Where results end, for each kind of destination. */
+/** Where results end, for each kind of destination but Kafka, which is a module of its own: few runs need its code. */
 export function createResultsWriter(options: ResultsWriterOptions): ResultsWriter {
   const { destination } = options;
   switch (destination.kind) {

@@ -3,15 +3,15 @@ import { writeSync } from 'node:fs';
 import { toAppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import { systemClock } from '#shared/runtime/system-clock';
-import { parseDestination } from '../../services/results/core/destination.ts';
 import { createResultsWriter } from '../../services/results/results-writer.ts';
+import { fileDestination } from './file-destination.ts';
 import { makeCameraStatus, makeDetectionFrame } from './result-records.ts';
 
 const ignore = (): void => {};
 const logger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore, child: () => logger };
 const rotation = { maxFileBytes: 1024 * 1024, maxFileAgeMs: 60_000 };
 const writer = createResultsWriter({
-  destination: parseDestination(process.argv[2] ?? ''),
+  destination: fileDestination(process.argv[2] ?? ''),
   rotation,
   clock: systemClock,
   logger,

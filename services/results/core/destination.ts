@@ -1,15 +1,36 @@
 import { AppError } from '#shared/core/errors';
+import { isKafkaUrl, parseKafkaUrl } from '#shared/core/kafka-url';
 
 /** Where results go, as `--results` says it. */
 export type ResultsDestination =
   | { readonly kind: 'avro-file'; readonly detectionsPath: string; readonly statusPath: string }
   | { readonly kind: 'avro-directory'; readonly directory: string }
   | { readonly kind: 'json-lines-file'; readonly path: string }
-  | { readonly kind: 'standard-output' };
+  | { readonly kind: 'standard-output' }
+  | KafkaDestination;
 
-/** Reads `PATH.avro`, `PATH.jsonl`, `DIRECTORY` or `-` by the text alone, so that the same text always means the same. */
+/** Two topics, and the registry that holds the schemas of their records. */
+export interface KafkaDestination {
+  readonly kind: 'kafka';
+  /** `host:port` of each. */
+  readonly brokers: readonly string[];
+  readonly registryUrl: string;
+  readonly detectionsTopic: string;
+  readonly statusTopic: string;
+  /** Of a topic that has to be created. */
+  readonly partitions: number;
+  readonly replicationFactor: number;
+}
+
+export type FileDestination = Exclude<ResultsDestination, KafkaDestination>;
+
+/**
+ * Reads `PATH.avro`, `PATH.jsonl`, `DIRECTORY`, `-` or `kafka://BROKER[,BROKER]/?registry=URL` by the text alone, so that the same text
+ * always means the same.
+ */
 export function parseDestination(text: string): ResultsDestination {
   if (text === '-') return { kind: 'standard-output' };
+  if (isKafkaUrl(text)) return parseKafkaDestination(text);
   if (text === '' || text.includes('\0')) throw invalidDestination(text, 'it is not a path');
   const lastPart = text.slice(text.lastIndexOf('/') + 1);
   if (lastPart === '' || lastPart === '.' || lastPart === '..') return { kind: 'avro-directory', directory: text };
@@ -49,6 +70,22 @@ export function rotatedFileName(series: 'detections' | 'camera-status', timeUs: 
 
 function compactUtcTime(timeUs: number): string {
   return new Date(timeUs / 1000).toISOString().replace(/\.\d+/, '').replaceAll(/[-:]/g, '');
+}
+
+function parseKafkaDestination(text: string): KafkaDestination {
+  const { brokers, registryUrl, prefix, partitions, replicationFactor } = parseKafkaUrl(text);
+  if (registryUrl === undefined) {
+    throw new AppError('SIGHTLINE_KAFKA_URL_INVALID', 'the schema registry is missing: add ?registry=http://HOST:PORT');
+  }
+  return {
+    kind: 'kafka',
+    brokers,
+    registryUrl,
+    detectionsTopic: `${prefix}.detections`,
+    statusTopic: `${prefix}.camera-status`,
+    partitions,
+    replicationFactor,
+  };
 }
 
 function invalidDestination(text: string, reason: string): AppError {

@@ -18,6 +18,8 @@ export interface ResultsWriter {
   writeDetections(record: DetectionFrame): Promise<void>;
   writeStatus(record: CameraStatus): Promise<void>;
   counts(): ResultsCounts;
+  /** Resolves when all that was accepted has arrived; absent where that is a matter of moments and close() does it. */
+  drain?(): Promise<void>;
   /** Writes what is waiting and closes the files. May be called twice; gives the same promise. */
   close(): Promise<void>;
 }

@@ -39,6 +39,8 @@ export interface VerifyReport {
   readonly records: number;
   readonly frames_received: number;
   readonly statuses: number;
+  /** Records that came again and were left out; without `atLeastOnce` they are violations. */
+  readonly repeats: number;
   readonly cameras: readonly CameraVerdict[];
   readonly violation_count: number;
   /** The first ones. */
@@ -59,6 +61,25 @@ export interface VerifyFold {
   /** The file cannot be read from there on. */
   addUnreadable(file: string, text: string): void;
   report(): VerifyReport;
+}
+
+/** What is known of records that are a part of a longer row, as of topics that are still written to. */
+export interface Excerpt {
+  /** Records came before: the first one of a camera may stand in the middle of an epoch. */
+  readonly startsMidway: boolean;
+  /** When the row was cut off. Frames that a status speaks of may come a little behind it, so its word is then not held against them. */
+  readonly endTimeUs: number;
+}
+
+/** Far above the oldest frame that is still analysed, and time for a worker to be replaced. */
+const settleTimeUs = 60_000_000;
+
+/** A writer sends again at most as many at once. */
+const rememberedIds = 1_000;
+
+interface StatedEnd {
+  readonly frameSeq: number;
+  readonly timeUs: number;
 }
 
 interface EpochEnd {
@@ -84,28 +105,47 @@ interface CameraState {
   /** The last epoch that both sides were heard on: a camera that stays away tells its last end again with each try. */
   settledEpoch: number | undefined;
   /** Ends that statuses told and records have not reached yet. */
-  readonly statedEnds: Map<number, number>;
+  readonly statedEnds: Map<number, StatedEnd>;
+  /** The newest ids, oldest first. */
+  readonly recentIds: Set<string>;
+  /** The epoch that the records begin with. */
+  firstEpoch: number | undefined;
 }
 
-export function createVerifyFold(options: { readonly maxListedViolations: number }): VerifyFold {
+export function createVerifyFold(options: {
+  readonly maxListedViolations: number;
+  /** Without it the records are taken for all that there are. */
+  readonly excerpt?: Excerpt;
+  /** A record that came shortly before, by its message_id, is counted and left out: its writer sends again what it does not know the outcome of. */
+  readonly atLeastOnce?: boolean;
+}): VerifyFold {
+  const { startsMidway = false, endTimeUs = Infinity } = options.excerpt ?? {};
   const cameras = new Map<string, CameraState>();
   const violations: Violation[] = [];
   const openEnds: OpenEnd[] = [];
   let violationCount = 0;
   let statuses = 0;
+  let repeats = 0;
 
   const note = (violation: Violation): void => {
     violationCount += 1;
     if (violation.camera_id !== null) cameraState(cameras, violation.camera_id).violations += 1;
     if (violations.length < options.maxListedViolations) violations.push(violation);
   };
-  const checkEnd = (cameraId: string, camera: CameraState, epoch: number, recorded: EpochEnd, stated: number): void => {
+  const mayFollow = (stated: StatedEnd): boolean => stated.timeUs > endTimeUs - settleTimeUs;
+  const checkEnd = (
+    cameraId: string,
+    camera: CameraState,
+    epoch: number,
+    recorded: EpochEnd,
+    stated: StatedEnd,
+  ): void => {
     camera.settledEpoch = epoch;
-    if (recorded.frameSeq === stated) {
+    if (recorded.frameSeq === stated.frameSeq) {
       camera.closedEpochs += 1;
       return;
     }
-    const text = `the records end at frame ${recorded.frameSeq}, but the epoch was closed at frame ${stated}`;
+    const text = `the records end at frame ${recorded.frameSeq}, but the epoch was closed at frame ${stated.frameSeq}`;
     note({ rule: 'epoch_end', file: recorded.file, camera_id: cameraId, epoch, frame_seq: recorded.frameSeq, text });
   };
   const endEpoch = (
@@ -121,6 +161,25 @@ export function createVerifyFold(options: { readonly maxListedViolations: number
     camera.statedEnds.delete(epoch);
     checkEnd(cameraId, camera, epoch, recorded, stated);
   };
+  const endLastEpoch = (cameraId: string, camera: CameraState): void => {
+    if (camera.current === undefined) return;
+    const { epoch, frameSeq } = camera.current;
+    const stated = camera.statedEnds.get(epoch);
+    if (stated !== undefined && frameSeq < stated.frameSeq && mayFollow(stated)) camera.statedEnds.delete(epoch);
+    endEpoch(cameraId, camera, camera.current);
+    camera.current = undefined;
+  };
+  /** Epochs of which a status speaks and no record does. */
+  const reportUnread = (cameraId: string, camera: CameraState): void => {
+    for (const [epoch, stated] of camera.statedEnds) {
+      // Its records are older than the excerpt. Of a camera without records nothing tells whether it had some in this time.
+      if (startsMidway && (camera.firstEpoch === undefined || epoch < camera.firstEpoch)) continue;
+      if (mayFollow(stated)) continue;
+      const text = `closed at frame ${stated.frameSeq}, but no record speaks of this epoch`;
+      note({ rule: 'epoch_end', file: '', camera_id: cameraId, epoch, frame_seq: null, text });
+    }
+    camera.statedEnds.clear();
+  };
 
   return {
     addDetection(record, file) {
@@ -128,6 +187,10 @@ export function createVerifyFold(options: { readonly maxListedViolations: number
       const camera = cameraState(cameras, cameraId);
       const report = (rule: VerifyRule, text: string): void =>
         note({ rule, file, camera_id: cameraId, epoch, frame_seq: frameSeq, text });
+      if (options.atLeastOnce === true && cameBefore(camera, record.header.message_id)) {
+        repeats += 1;
+        return;
+      }
       addUp(camera, record);
       checkRecord(record, report);
       const previous = camera.current;
@@ -141,9 +204,12 @@ export function createVerifyFold(options: { readonly maxListedViolations: number
       }
       const isNewEpoch = previous?.epoch !== epoch;
       const span = frameSeq - (isNewEpoch ? 0 : previous.frameSeq);
-      if (record.accounting.frames_received !== span) {
+      const received = record.accounting.frames_received;
+      const isFirstOfExcerpt = startsMidway && previous === undefined;
+      camera.firstEpoch ??= epoch;
+      if (isFirstOfExcerpt ? received > span : received !== span) {
         const since = isNewEpoch ? 'the beginning of the epoch' : `frame ${previous.frameSeq}`;
-        report('gap', `${span} frames since ${since}, but frames_received is ${record.accounting.frames_received}`);
+        report('gap', `${span} frames since ${since}, but frames_received is ${received}`);
       }
       if (isNewEpoch) {
         camera.epochs += 1;
@@ -158,11 +224,15 @@ export function createVerifyFold(options: { readonly maxListedViolations: number
       if (record.epoch === camera.settledEpoch) return;
       const recorded = camera.recordedEnds.get(record.epoch);
       if (recorded === undefined) {
-        if (record.frame_seq > 0) camera.statedEnds.set(record.epoch, record.frame_seq);
+        if (record.frame_seq === 0) return;
+        // Told again with each try to reconnect; the first time is when it closed.
+        if (camera.statedEnds.get(record.epoch)?.frameSeq === record.frame_seq) return;
+        camera.statedEnds.set(record.epoch, { frameSeq: record.frame_seq, timeUs: record.time });
         return;
       }
       camera.recordedEnds.delete(record.epoch);
-      checkEnd(record.camera_id, camera, record.epoch, recorded, record.frame_seq);
+      const stated = { frameSeq: record.frame_seq, timeUs: record.time };
+      checkEnd(record.camera_id, camera, record.epoch, recorded, stated);
     },
     addOpenEnd(end) {
       openEnds.push(end);
@@ -172,13 +242,8 @@ export function createVerifyFold(options: { readonly maxListedViolations: number
     },
     report() {
       for (const [cameraId, camera] of cameras) {
-        if (camera.current !== undefined) endEpoch(cameraId, camera, camera.current);
-        camera.current = undefined;
-        for (const [epoch, stated] of camera.statedEnds) {
-          const text = `closed at frame ${stated}, but no record speaks of this epoch`;
-          note({ rule: 'epoch_end', file: '', camera_id: cameraId, epoch, frame_seq: null, text });
-        }
-        camera.statedEnds.clear();
+        endLastEpoch(cameraId, camera);
+        reportUnread(cameraId, camera);
       }
       const verdicts = [...cameras]
         .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -188,6 +253,7 @@ export function createVerifyFold(options: { readonly maxListedViolations: number
         records: verdicts.reduce((sum, camera) => sum + camera.records, 0),
         frames_received: verdicts.reduce((sum, camera) => sum + camera.frames_received, 0),
         statuses,
+        repeats,
         cameras: verdicts,
         violation_count: violationCount,
         violations,
@@ -215,10 +281,20 @@ function cameraState(cameras: Map<string, CameraState>, cameraId: string): Camer
       recordedEnds: new Map(),
       settledEpoch: undefined,
       statedEnds: new Map(),
+      recentIds: new Set(),
+      firstEpoch: undefined,
     };
     cameras.set(cameraId, camera);
   }
   return camera;
+}
+
+function cameBefore({ recentIds }: CameraState, messageId: string): boolean {
+  if (recentIds.has(messageId)) return true;
+  recentIds.add(messageId);
+  const [oldest] = recentIds.size > rememberedIds ? recentIds : [];
+  if (oldest !== undefined) recentIds.delete(oldest);
+  return false;
 }
 
 function addUp(camera: CameraState, { accounting }: DetectionFrame): void {

@@ -176,6 +176,83 @@ export const errorCatalogue = {
     summary: 'An inference worker ended unexpectedly.',
     action: 'Look at the log lines before it; the memory limit is the usual reason.',
   },
+  SIGHTLINE_KAFKA_AUTH: {
+    exitCode: 3,
+    summary: 'Kafka refused the user name or password, or the way of signing in.',
+    action: 'Check KAFKA_SASL_MECHANISM, the user and the password against those set up on the brokers.',
+  },
+  SIGHTLINE_KAFKA_FAILED: {
+    exitCode: 4,
+    summary: 'A request to Kafka failed for a reason that Sightline does not know.',
+    action: 'Look at the message and at the log of the broker; the request may work when tried again.',
+  },
+  SIGHTLINE_KAFKA_FENCED: {
+    exitCode: 4,
+    summary: 'Another process has taken over the work of this one, which had been silent for too long.',
+    action: 'Let the process be restarted; where it happens often, look for a frozen or overloaded machine.',
+  },
+  SIGHTLINE_KAFKA_MEMBERSHIP_LOST: {
+    exitCode: 4,
+    summary: 'The consumer group threw this process out because it had been silent for longer than its session.',
+    action: 'Let the process be restarted; where it happens often, look for a frozen or overloaded machine.',
+  },
+  SIGHTLINE_KAFKA_NOT_AUTHORISED: {
+    exitCode: 3,
+    summary: 'The Kafka user may not do what the service needs.',
+    action: 'Grant the right that the message names; docs/kafka.md lists what each service needs.',
+  },
+  SIGHTLINE_KAFKA_NOT_ENOUGH_REPLICAS: {
+    exitCode: 4,
+    summary: 'Too few replicas of a partition are in sync to write to it safely.',
+    action: 'Bring the missing brokers back; writing goes on by itself.',
+  },
+  SIGHTLINE_KAFKA_OVERLOADED: {
+    exitCode: 4,
+    summary: 'More waits to be written to Kafka than memory is set aside for.',
+    action: 'Bring Kafka back or give it more room; frames are dropped and counted until then.',
+  },
+  SIGHTLINE_KAFKA_REBALANCED: {
+    exitCode: 4,
+    summary: 'A position could not be stored because the consumer group was sharing out its partitions anew.',
+    action: 'Nothing: the records are read again by whoever has the partition now.',
+  },
+  SIGHTLINE_KAFKA_RECORD_TOO_LARGE: {
+    exitCode: 4,
+    summary: 'A record is larger than the topic takes.',
+    action: 'Lower the picture size or quality, or raise max.message.bytes of the topic.',
+  },
+  SIGHTLINE_KAFKA_STALLED: {
+    exitCode: 4,
+    summary: 'Records wait on the broker and partitions are assigned, but nothing moves.',
+    action: 'Let the process be restarted; report it with the log lines before it if it comes back.',
+  },
+  SIGHTLINE_KAFKA_TLS: {
+    exitCode: 3,
+    summary: 'The encrypted connection to Kafka could not be made.',
+    action:
+      'Check that the port speaks TLS, that KAFKA_TLS_CA vouches for its certificate, and that the host name is in it.',
+  },
+  SIGHTLINE_KAFKA_TOPIC_MISMATCH: {
+    exitCode: 3,
+    summary: 'A topic exists with other settings than the configured ones.',
+    action:
+      'Change the setting of the topic or the configuration, whichever is wrong; Sightline changes no existing topic.',
+  },
+  SIGHTLINE_KAFKA_TOPIC_MISSING: {
+    exitCode: 4,
+    summary: 'A topic does not exist.',
+    action: 'Run `sightline init` once to create the topics.',
+  },
+  SIGHTLINE_KAFKA_UNREACHABLE: {
+    exitCode: 4,
+    summary: 'No Kafka broker could be reached, or it stopped answering.',
+    action: 'Check the addresses of the brokers, that they are up, and that they can be reached from here.',
+  },
+  SIGHTLINE_KAFKA_URL_INVALID: {
+    exitCode: 2,
+    summary: 'The kafka:// address could not be understood.',
+    action: 'Give kafka://BROKER[,BROKER]/?registry=http://HOST:PORT, in quotes because of the & and the ?.',
+  },
   SIGHTLINE_MODEL_CORRUPT: {
     exitCode: 3,
     summary: 'The model file cannot be read as an ONNX model.',
@@ -216,10 +293,39 @@ export const errorCatalogue = {
     summary: 'The model refers to data outside its file or to operators outside the ONNX standard.',
     action: 'Save the model as one file with standard operators only.',
   },
+  SIGHTLINE_RECORD_UNDECODABLE: {
+    exitCode: 3,
+    summary: 'A record on a topic cannot be read.',
+    action:
+      'Find out who wrote it; `sightline dead-letters list` shows its position, `replay` puts it back once it can be read.',
+  },
+  SIGHTLINE_REGISTRY_INCOMPATIBLE: {
+    exitCode: 3,
+    summary: 'The schema registry holds another schema under the subject, and the two cannot read each other.',
+    action:
+      'Use another prefix in --results, or remove the foreign versions from the subject if nobody needs them; every released schema of Sightline fits every other.',
+  },
+  SIGHTLINE_REGISTRY_REFUSED: {
+    exitCode: 3,
+    summary: 'The schema registry answered, but not with what was asked for.',
+    action:
+      "Check the registry's address with its path (Apicurio: /apis/ccompat/v7), and SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD.",
+  },
+  SIGHTLINE_REGISTRY_SCHEMA_UNKNOWN: {
+    exitCode: 3,
+    summary: 'A record names a schema id that the registry does not know.',
+    action: 'Check that the registry is the one that the record was written with.',
+  },
+  SIGHTLINE_REGISTRY_UNREACHABLE: {
+    exitCode: 4,
+    summary: 'The schema registry does not answer.',
+    action: 'Check that the registry is up and that its address in --results is right from here.',
+  },
   SIGHTLINE_RESULTS_DESTINATION_INVALID: {
     exitCode: 2,
     summary: 'The destination of the results could not be understood.',
-    action: 'Give a file that ends in .avro or .jsonl, a directory (with a / at its end), or - for standard output.',
+    action:
+      'Give a file that ends in .avro or .jsonl, a directory (with a / at its end), - for standard output, or kafka://HOST:PORT/?registry=URL.',
   },
   SIGHTLINE_RESULTS_DISK_FULL: {
     exitCode: 4,

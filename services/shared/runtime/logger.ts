@@ -115,15 +115,16 @@ function describeError(
   error: Error,
   isForeseen = error instanceof AppError && error.exitCode !== 70,
 ): Record<string, unknown> {
+  const describeInner = (inner: unknown): unknown =>
+    inner instanceof Error && isForeseen ? describeError(inner, true) : inner;
   return {
-    ...Object.fromEntries(Object.entries(error)),
+    // Some libraries make the stack a property like any other.
+    ...Object.fromEntries(Object.entries(error).filter(([name]) => name !== 'stack')),
     type: error.name,
     message: error.message,
     ...(error instanceof AppError ? { code: error.code, action: error.action, retryable: error.retryable } : {}),
     ...(error.stack === undefined || isForeseen ? {} : { stack: error.stack }),
-    ...(error.cause === undefined
-      ? {}
-      : { cause: error.cause instanceof Error && isForeseen ? describeError(error.cause, true) : error.cause }),
-    ...(error instanceof AggregateError ? { errors: error.errors as unknown } : {}),
+    ...(error.cause === undefined ? {} : { cause: describeInner(error.cause) }),
+    ...(error instanceof AggregateError ? { errors: error.errors.map(describeInner) } : {}),
   };
 }

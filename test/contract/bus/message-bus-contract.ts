@@ -2,10 +2,6 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { outgoing, type MessageBus, type Topic } from '../../../services/shared/bus/message-bus.ts';
 
 let topicNumber = 0;
-function freshTopic(): Topic<number> {
-  topicNumber += 1;
-  return { name: `numbers-${String(process.pid)}-${String(topicNumber)}` };
-}
 
 interface Gate {
   readonly opened: Promise<void>;
@@ -20,8 +16,24 @@ function createGate(): Gate {
   return { opened, open };
 }
 
+export interface ContractOptions {
+  /** Makes a topic where the bus does not do so by itself. */
+  readonly createTopic?: (name: string) => Promise<void>;
+}
+
 /** What every MessageBus promises, whatever carries the messages. */
-export function describeMessageBusContract(name: string, createBus: () => Promise<MessageBus> | MessageBus): void {
+export function describeMessageBusContract(
+  name: string,
+  createBus: () => Promise<MessageBus> | MessageBus,
+  options: ContractOptions = {},
+): void {
+  async function freshTopic(): Promise<Topic<number>> {
+    topicNumber += 1;
+    const topic = { name: `numbers-${String(process.pid)}-${String(topicNumber)}` };
+    await options.createTopic?.(topic.name);
+    return topic;
+  }
+
   async function open(): Promise<MessageBus> {
     const bus = await createBus();
     onTestFinished(() => bus.close());
@@ -31,7 +43,7 @@ export function describeMessageBusContract(name: string, createBus: () => Promis
   describe(`message bus: ${name}`, () => {
     it('hands the messages of one key to a consumer in the order of publishing', async () => {
       const bus = await open();
-      const topic = freshTopic();
+      const topic = await freshTopic();
       const seen: number[] = [];
       await bus.consume(topic, { group: 'g', maxInFlight: 8 }, (message) => {
         seen.push(message.value);
@@ -44,7 +56,7 @@ export function describeMessageBusContract(name: string, createBus: () => Promis
 
     it('gives every group all messages', async () => {
       const bus = await open();
-      const topic = freshTopic();
+      const topic = await freshTopic();
       const seen: string[] = [];
       for (const group of ['one', 'two']) {
         await bus.consume(topic, { group, maxInFlight: 1 }, (message) => {
@@ -59,7 +71,7 @@ export function describeMessageBusContract(name: string, createBus: () => Promis
 
     it('never runs two consumer calls of one key at once', async () => {
       const bus = await open();
-      const topic = freshTopic();
+      const topic = await freshTopic();
       let running = 0;
       let most = 0;
       await bus.consume(topic, { group: 'g', maxInFlight: 8 }, async () => {
@@ -76,7 +88,7 @@ export function describeMessageBusContract(name: string, createBus: () => Promis
 
     it('publishes the outputs of one key in the order of its inputs, though a later one was ready first', async () => {
       const bus = await open();
-      const [input, output] = [freshTopic(), freshTopic()];
+      const [input, output] = [await freshTopic(), await freshTopic()];
       const seen: number[] = [];
       await bus.consume(output, { group: 'g', maxInFlight: 1 }, (message) => {
         seen.push(message.value);
@@ -98,7 +110,7 @@ export function describeMessageBusContract(name: string, createBus: () => Promis
 
     it('lets a waiting key pass a busy one', async () => {
       const bus = await open();
-      const topic = freshTopic();
+      const topic = await freshTopic();
       const gate = createGate();
       const seen: string[] = [];
       await bus.consume(topic, { group: 'g', maxInFlight: 2 }, async (message) => {
@@ -117,7 +129,7 @@ export function describeMessageBusContract(name: string, createBus: () => Promis
 
     it('says so when a handler fails, and stops that subscription', async () => {
       const bus = await open();
-      const topic = freshTopic();
+      const topic = await freshTopic();
       const subscription = await bus.consume(topic, { group: 'g', maxInFlight: 1 }, () =>
         Promise.reject(new Error('handler broke')),
       );
@@ -127,14 +139,16 @@ export function describeMessageBusContract(name: string, createBus: () => Promis
 
     it('ends handler calls under way before close() resolves, and refuses to publish afterwards', async () => {
       const bus = await open();
-      const topic = freshTopic();
-      const gate = createGate();
+      const topic = await freshTopic();
+      const [started, gate] = [createGate(), createGate()];
       let ended = false;
       await bus.consume(topic, { group: 'g', maxInFlight: 1 }, async () => {
+        started.open();
         await gate.opened;
         ended = true;
       });
       await bus.publish(topic, { key: 'a', value: 1 });
+      await started.opened;
       const closed = bus.close();
       gate.open();
       await closed;

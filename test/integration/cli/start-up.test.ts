@@ -25,6 +25,21 @@ test('a run loads no code that only other runs need', () => {
   const loaded = stdout.split('\n');
   expect(loaded.filter((url) => url.endsWith('/cli/run/run.ts'))).toHaveLength(1);
   const onlyForOthers =
-    /\/(adapters\/relay|cli\/demo|health-server\.ts|live-display\.ts)|node_modules\/(typebox|fastify|prom-client|log-update|pino-pretty|onnxruntime-node|fluent-ffmpeg)\//;
+    /\/(adapters\/relay|bus\/kafka|codec\/schema-registry|cli\/demo|health-server\.ts|live-display\.ts)|node_modules\/(typebox|fastify|prom-client|log-update|pino-pretty|onnxruntime-node|fluent-ffmpeg|kafkajs|@platformatic)\//;
   expect(loaded.filter((url) => onlyForOthers.test(url))).toEqual([]);
+});
+
+test('reading files loads no Kafka client and no registry', () => {
+  const args = ['cli/bin.mjs', 'results', 'cat', '-'];
+  const { stdout, status } = spawnSync(process.execPath, ['--import', listModules, ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    input: '',
+    timeout: 60_000,
+  });
+  expect(status).toBe(0);
+  const loaded = stdout.split('\n');
+  expect(loaded.filter((url) => url.endsWith('/topic-results.ts'))).toHaveLength(1);
+  const onlyForTopics = /\/bus\/kafka\/(platformatic|kafkajs)|schema-registry|node_modules\/(kafkajs|@platformatic)\//;
+  expect(loaded.filter((url) => onlyForTopics.test(url))).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Logger } from '#shared/core/logger';
 import { systemClock } from '#shared/runtime/system-clock';
-import { parseDestination } from '../../../services/results/core/destination.ts';
+import { fileDestination } from '../../support/file-destination.ts';
 import type { ResultsWriter } from '../../../services/results/core/ports.ts';
 import { createResultsWriter, type ResultsWriterOptions } from '../../../services/results/results-writer.ts';
 import { readResults } from '../../../services/results/results-reader.ts';
@@ -27,7 +27,7 @@ export async function makeDirectory(): Promise<string> {
 
 export function openWriter(destination: string, more: Partial<ResultsWriterOptions> = {}): ResultsWriter {
   const writer = createResultsWriter({
-    destination: parseDestination(destination),
+    destination: fileDestination(destination),
     logger: silentLogger,
     clock: systemClock,
     ...more,

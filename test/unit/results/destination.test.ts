@@ -16,6 +16,19 @@ describe('where results go', () => {
     ['results.d/', { kind: 'avro-directory', directory: 'results.d/' }],
     ['/data/.hidden', { kind: 'avro-directory', directory: '/data/.hidden' }],
     ['..', { kind: 'avro-directory', directory: '..' }],
+    ['kafka/', { kind: 'avro-directory', directory: 'kafka/' }],
+    [
+      'kafka://a,b:9093/?registry=http://r:8080/apis/ccompat/v7/&prefix=site&partitions=12&replication=3',
+      {
+        kind: 'kafka',
+        brokers: ['a:9092', 'b:9093'],
+        registryUrl: 'http://r:8080/apis/ccompat/v7',
+        detectionsTopic: 'site.detections',
+        statusTopic: 'site.camera-status',
+        partitions: 12,
+        replicationFactor: 3,
+      },
+    ],
   ])('%s', (text, destination) => {
     expect(parseDestination(text)).toEqual(destination);
   });
@@ -25,6 +38,15 @@ describe('where results go', () => {
       expect.objectContaining({ code: 'SIGHTLINE_RESULTS_DESTINATION_INVALID' }),
     );
   });
+});
+
+test('results on Kafka need a registry for their schemas', () => {
+  expect(() => parseDestination('kafka://broker:9092')).toThrow(
+    expect.objectContaining({
+      code: 'SIGHTLINE_KAFKA_URL_INVALID',
+      message: expect.stringContaining('registry') as string,
+    }),
+  );
 });
 
 test('the files of an earlier run keep being a pair', () => {

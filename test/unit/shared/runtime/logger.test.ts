@@ -53,6 +53,17 @@ describe('createLogger', () => {
     ['a map', (logger) => logger.info({ cameras: new Map([['front', url]]) }, 'cameras')],
     ['a key', (logger) => logger.info({ [url]: 1 }, 'cameras')],
   ];
+  it('shows no stack of a failure that we foresee, wherever a library hangs it', async () => {
+    const shown = (error: Error): Error =>
+      Object.defineProperty(error, 'stack', { value: 'at library.js:1', enumerable: true });
+    const inner = shown(new Error('refused', { cause: shown(new Error('socket')) }));
+    const cause = shown(new AggregateError([inner], 'no broker'));
+    const err = new AppError('SIGHTLINE_KAFKA_UNREACHABLE', 'away', { cause });
+    const text = await record((logger) => logger.error({ err }, 'failed'));
+    expect(text).toContain('refused');
+    expect(text).not.toContain('library.js');
+  });
+
   it.each(places)('lets no password through in %s', async (_place, write) => {
     const text = await record(write);
     expect(text).not.toBe('');

@@ -1,0 +1,187 @@
+import { toAppError, type AppError } from '#shared/core/errors';
+import type { Logger } from '#shared/core/logger';
+import type { OutgoingRecord } from './kafka-driver.ts';
+import type { PartitionLedger, ReadyPart } from './partition-ledger.ts';
+
+export interface CommitBatch {
+  readonly parts: readonly ReadyPart[];
+  readonly outputs: readonly OutgoingRecord[];
+}
+
+export interface CommitLaneOptions {
+  readonly lingerMs: number;
+  /** How long a lane that the group or another owner has turned away waits for word of a new assignment. */
+  readonly graceMs: number;
+  readonly maxRecords: number;
+  readonly maxBytes: number;
+  /** Makes the batch final. A rejection leaves its outcome open. */
+  commit(batch: CommitBatch): Promise<void>;
+  /** After a failure: drops whatever may hold the failed attempt, and settles the ledgers up to what turns out to be committed. */
+  recover(ledgers: readonly PartitionLedger[]): Promise<void>;
+  committed(batch: CommitBatch): void;
+  fatal(error: AppError): void;
+  readonly logger: Logger;
+}
+
+const maxTimesFenced = 6;
+
+/** Commits the finished work of one or more partitions, one batch at a time, for as long as it takes. */
+export class CommitLane {
+  readonly #options: CommitLaneOptions;
+  readonly #ledgers = new Set<PartitionLedger>();
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #closed = false;
+  /** Set where an attempt may have been committed or not: recover() finds out before the next one. */
+  #uncertain = false;
+  /** The group is being shared out anew; commits make sense again when that is over. */
+  #waitsForAssignment = false;
+  #timesFenced = 0;
+  #assignments = 0;
+  #graceTimer: NodeJS.Timeout | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(options: CommitLaneOptions) {
+    this.#options = options;
+  }
+
+  add(ledger: PartitionLedger): void {
+    this.#ledgers.add(ledger);
+  }
+
+  remove(ledger: PartitionLedger): void {
+    this.#ledgers.delete(ledger);
+  }
+
+  /** A new assignment is in force. */
+  reassigned(): void {
+    this.#assignments += 1;
+    this.#waitsForAssignment = false;
+    clearTimeout(this.#graceTimer);
+    this.#wake?.();
+    this.touch();
+  }
+
+  /** Something has been finished. */
+  touch(): void {
+    if (this.#closed || this.#running !== undefined || this.#timer !== undefined || this.#waitsForAssignment) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.#start(); // never rejects: failures end in fatal()
+    }, this.#options.lingerMs);
+  }
+
+  /** Commits what is finished now. Resolves without that where `deadlineMs` passes first. */
+  async drain(deadlineMs: number): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deadlineMs);
+    });
+    await Promise.race([late, this.#running === undefined ? this.#start() : this.#running.then(() => this.#start())]);
+    clearTimeout(timer);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#graceTimer);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#wake?.();
+  }
+
+  #start(): Promise<void> {
+    this.#running ??= this.#commitAll().finally(() => {
+      this.#running = undefined;
+      if (this.#collect() !== undefined) this.touch();
+    });
+    return this.#running;
+  }
+
+  async #commitAll(): Promise<void> {
+    let waitMs = 10;
+    while (!this.#closed && !this.#waitsForAssignment) {
+      const assignments = this.#assignments;
+      try {
+        if (this.#uncertain) {
+          await this.#options.recover([...this.#ledgers]);
+          this.#uncertain = false;
+        }
+        const batch = this.#collect();
+        if (batch === undefined) return;
+        this.#uncertain = true;
+        await this.#options.commit(batch);
+        this.#uncertain = false;
+        this.#options.committed(batch);
+        for (const part of batch.parts) part.ledger.settle(part.next);
+        waitMs = 10;
+        this.#timesFenced = 0;
+      } catch (thrown) {
+        const error = toAppError(thrown);
+        if (this.#isClosed()) return;
+        if (error.code === 'SIGHTLINE_KAFKA_REBALANCED') {
+          // The new assignment came while the attempt under the old one was on its way.
+          if (assignments !== this.#assignments) continue;
+          // Word of it is yet to come; without it we are no member any more.
+          this.#waitsForAssignment = true;
+          this.#graceTimer = setTimeout(() => this.#options.fatal(error), this.#options.graceMs);
+          return;
+        }
+        if (error.code === 'SIGHTLINE_KAFKA_FENCED') {
+          // The new owner may be quicker to fence us than the group is to tell us, and a former one may have fenced us on its way out.
+          // Taking over again is safe, as it reads first what has been committed; only it must not go on for ever.
+          this.#timesFenced += 1;
+          if (this.#timesFenced > maxTimesFenced) {
+            this.#options.fatal(error);
+            return;
+          }
+          await this.#sleep((this.#options.graceMs / maxTimesFenced) * (0.5 + Math.random()));
+          continue;
+        }
+        if (!error.retryable) {
+          this.#options.fatal(error);
+          return;
+        }
+        this.#options.logger.warn({ err: error, waitMs }, 'commit failed, its outcome is looked up');
+        await this.#sleep(waitMs);
+        waitMs = Math.min(waitMs * 2, 1_000);
+      }
+    }
+  }
+
+  #isClosed(): boolean {
+    return this.#closed;
+  }
+
+  #collect(): CommitBatch | undefined {
+    const parts: ReadyPart[] = [];
+    const outputs: OutgoingRecord[] = [];
+    let bytes = 0;
+    for (const ledger of this.#ledgers) {
+      if (ledger.dropped || !ledger.started) continue;
+      const part = ledger.ready(this.#options.maxRecords - outputs.length, this.#options.maxBytes - bytes);
+      if (part === undefined) continue;
+      parts.push(part);
+      for (const entry of part.entries) {
+        for (const output of entry.outputs) {
+          outputs.push(output);
+          bytes += (output.value?.length ?? 0) + 200;
+        }
+      }
+      if (outputs.length >= this.#options.maxRecords || bytes >= this.#options.maxBytes) break;
+    }
+    return parts.length === 0 ? undefined : { parts, outputs };
+  }
+
+  async #sleep(delayMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, delayMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = undefined;
+  }
+}
