@@ -24,7 +24,11 @@ try {
     const report = await runChaos({
       client,
       brokers: server.brokers,
-      tuning: { sessionTimeoutMs, heartbeatIntervalMs: Math.min(1_000, sessionTimeoutMs / 5) },
+      tuning: {
+        sessionTimeoutMs,
+        heartbeatIntervalMs: Math.min(1_000, sessionTimeoutMs / 5),
+        rebalanceTimeoutMs: sessionTimeoutMs * 2,
+      },
       faults: async (system) => {
         for (let time = 0; time < Number(values.kills); time += 1) {
           await pause(500 + Math.random() * 500);
