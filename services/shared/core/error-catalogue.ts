@@ -241,7 +241,8 @@ export const errorCatalogue = {
   SIGHTLINE_KAFKA_TOPIC_MISSING: {
     exitCode: 4,
     summary: 'A topic does not exist.',
-    action: 'Run `sightline init` once to create the topics.',
+    action:
+      '`sightline run --results kafka://…` creates its topics; a reader needs them to be there: check the prefix and the broker in the address.',
   },
   SIGHTLINE_KAFKA_UNREACHABLE: {
     exitCode: 4,
