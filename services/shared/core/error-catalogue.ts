@@ -242,7 +242,7 @@ export const errorCatalogue = {
     exitCode: 4,
     summary: 'A topic does not exist.',
     action:
-      '`sightline run --results kafka://…` creates its topics; a reader needs them to be there: check the prefix and the broker in the address.',
+      'Check the prefix and the broker in the address; `sightline run --results kafka://…` creates its topics, a reader needs them to be there.',
   },
   SIGHTLINE_KAFKA_UNREACHABLE: {
     exitCode: 4,
