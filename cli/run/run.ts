@@ -65,11 +65,13 @@ export async function run(request: RunRequest): Promise<void> {
       : { format: 'pretty', destination: display.destination }),
   });
 
-  const cameras = await chooseCameras(settings, stateDir, logger);
+  const named = createCameraSpecs(settings, process.env);
   const library = createModelLibrary({
     directories: modelDirectories({ modelsDir: settings.models_dir, stateDir }, process.env),
   });
   const model = await library.load(settings.model);
+  // After the model: a demo clip may be a long download, and without a model it would be for nothing.
+  const cameras = named.length > 0 ? named : [await demoCamera(settings, stateDir, logger)];
   const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
   const engine = createWorkerThreadEngine({
     model,
@@ -180,11 +182,9 @@ export async function run(request: RunRequest): Promise<void> {
   if (outcome.signal === undefined) throwForFailedCameras(pipeline.cameras());
 }
 
-async function chooseCameras(settings: RunSettings, stateDir: string, logger: Logger): Promise<readonly CameraSpec[]> {
-  const cameras = createCameraSpecs(settings, process.env);
-  if (cameras.length > 0) return cameras;
+async function demoCamera(settings: RunSettings, stateDir: string, logger: Logger): Promise<CameraSpec> {
   const { createDemoCamera } = await import('./demo-camera.ts');
-  return [await createDemoCamera(settings, stateDir, logger)];
+  return createDemoCamera(settings, stateDir, logger);
 }
 
 async function serveHealth(
