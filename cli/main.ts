@@ -19,6 +19,11 @@ const commands: readonly CommandEntry[] = [
     declare: async (program) => (await import('./commands/run.ts')).registerRunCommand(program),
   },
   {
+    name: 'service',
+    description: 'run one part of the pipeline as a process of its own, with Kafka between the parts',
+    declare: async (program) => (await import('./commands/service.ts')).registerServiceCommands(program),
+  },
+  {
     name: 'camera',
     description: 'look at a camera before it is used',
     declare: async (program) => (await import('./commands/camera-probe.ts')).registerCameraCommands(program),

@@ -12,7 +12,9 @@ export interface AvroRecordSchema {
   readonly fields: readonly unknown[];
 }
 
-export type SchemaName = 'detection-frame' | 'camera-status';
+/** The records that a run leaves behind, in files or on topics. */
+export type ResultName = 'detection-frame' | 'camera-status';
+export type SchemaName = ResultName | 'frame' | 'camera-claim';
 
 export interface SchemaEntry {
   readonly name: SchemaName;
@@ -33,6 +35,8 @@ function loadSchema(name: SchemaName, version: number, file: string): SchemaEntr
 export const schemas: Readonly<Record<SchemaName, SchemaEntry>> = {
   'detection-frame': loadSchema('detection-frame', 1, './detection-frame.avsc'),
   'camera-status': loadSchema('camera-status', 1, './camera-status.avsc'),
+  frame: loadSchema('frame', 1, './frame.avsc'),
+  'camera-claim': loadSchema('camera-claim', 1, './camera-claim.avsc'),
 };
 
 /** A version as it was released; the files of the ledger never change. */

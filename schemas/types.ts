@@ -165,3 +165,34 @@ export interface CameraStatus {
   readonly producer: ProducerRecord;
   readonly tags: Readonly<Record<string, string>>;
 }
+
+/** FILTERED and DROPPED stand only on a closing record, which has no image. */
+export type FateName = 'UNKNOWN' | 'ANALYSE' | 'FILTERED' | 'DROPPED';
+
+export interface ImageRecord {
+  readonly media_type: string;
+  readonly width_px: number;
+  readonly height_px: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A sampled picture on its way from ingest to inference. */
+export interface FrameRecord {
+  readonly header: HeaderRecord;
+  readonly frame_width_px: number;
+  readonly frame_height_px: number;
+  readonly fate: FateName;
+  readonly image: ImageRecord | null;
+  readonly crop: BoundingBoxRecord | null;
+  readonly motion: MotionRecord | null;
+  readonly accounting: AccountingRecord;
+  readonly deadline: number | null;
+  readonly priority: number;
+}
+
+/** An ingest takes a camera over. The epoch of the connection is the offset of this record plus one. */
+export interface CameraClaim {
+  readonly camera_id: string;
+  readonly time: number;
+  readonly producer: ProducerRecord;
+}

@@ -3,12 +3,15 @@ import { AppError } from '#shared/core/errors';
 import { createCameraSpec, type CameraSpec } from '../../services/ingest/core/camera-spec.ts';
 import type { CameraSettings, RunSettings } from './run-settings.ts';
 
+/** What holds for every camera that says nothing else. */
+type CameraDefaults = Pick<RunSettings, 'cameras' | 'fps' | 'filter' | 'allow_http' | 'until_end'>;
+
 /**
  * Makes complete cameras of the settings. `${NAME}` in a URL is replaced from `environment`, so that a password need not stand in a file.
  * Throws SIGHTLINE_CONFIG_INVALID naming the camera; never a value.
  */
 export function createCameraSpecs(
-  settings: RunSettings,
+  settings: CameraDefaults,
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly CameraSpec[] {
   return Object.entries(settings.cameras).map(([id, camera]) => createOne(id, camera, settings, environment));
@@ -29,7 +32,7 @@ export function parseCameraFlag(text: string): readonly [id: string, camera: Cam
 function createOne(
   id: string,
   camera: CameraSettings,
-  settings: RunSettings,
+  settings: CameraDefaults,
   environment: Readonly<Record<string, string | undefined>>,
 ): CameraSpec {
   const {

@@ -43,6 +43,13 @@ const camera = {
       maximum: 3600,
       description: 'A live frame older than this is not analysed.',
     },
+    priority: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 10,
+      description:
+        'Share of inference while cameras wait for each other (services on Kafka): 2 gets twice as much as 1.',
+    },
   },
 } as const satisfies SettingsSchema;
 
@@ -158,6 +165,7 @@ export interface CameraSettings {
   readonly loop?: boolean;
   readonly stall_timeout_s?: number;
   readonly max_age_s?: number;
+  readonly priority?: number;
 }
 
 /** The settings as checked against `runSettings`; a unit test holds the two together. */

@@ -25,6 +25,8 @@ export interface IngestServiceOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly producer: ProducerRecord;
+  /** True while whoever takes frames does not answer. */
+  readonly isBusTroubled?: () => boolean;
   /** 0 ≤ value < 1; spreads reconnects. */
   readonly random: () => number;
 }

@@ -1,4 +1,4 @@
-import type { SchemaName } from '#schemas';
+import type { ResultName } from '#schemas';
 import type { IncomingRecord } from '#shared/bus/kafka/kafka-driver';
 import { defaultKafkaTuning, type KafkaSaslSettings, type KafkaTlsSettings } from '#shared/bus/kafka/kafka-settings';
 import type { KafkaUrl } from '#shared/core/kafka-url';
@@ -38,7 +38,7 @@ export interface TopicResults {
 type Decode = (value: Buffer | null) => Promise<unknown>;
 
 interface Stream {
-  readonly schema: SchemaName;
+  readonly schema: ResultName;
   readonly topic: string;
   readonly decode: Decode;
   readonly span: TopicSpan;
@@ -62,8 +62,8 @@ export async function openTopicResults(url: KafkaUrl, access: TopicAccess, range
     url: registryUrl,
     ...(registryCredentials === undefined ? {} : { credentials: registryCredentials }),
   });
-  const decoderOf = (name: SchemaName, topic: string): Decode => {
-    const codec: RegisteredRecordCodec<RecordTypes[SchemaName]> = createRegisteredRecordCodec(name, {
+  const decoderOf = (name: ResultName, topic: string): Decode => {
+    const codec: RegisteredRecordCodec<RecordTypes[ResultName]> = createRegisteredRecordCodec(name, {
       registry,
       subject: `${topic}-value`,
     });
@@ -80,7 +80,7 @@ export async function openTopicResults(url: KafkaUrl, access: TopicAccess, range
     { ...defaultKafkaTuning, fetchMaxBytesPerPartition: defaultKafkaTuning.fetchMaxBytes },
   );
   try {
-    const open = async (schema: SchemaName, name: string): Promise<Stream> => {
+    const open = async (schema: ResultName, name: string): Promise<Stream> => {
       const topic = `${prefix}.${name}`;
       return { schema, topic, decode: decoderOf(schema, topic), span: await reader.span(topic, range) };
     };

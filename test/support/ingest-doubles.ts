@@ -80,6 +80,7 @@ export function grayFrame(ptsMs: number, level = 100, widthPx = 64, heightPx = 4
   const data = new Uint8Array(widthPx * heightPx * 3);
   // Not one flat colour, or it would be a frozen picture of nothing.
   for (let index = 0; index < data.length; index++) data[index] = level + ((index * 7) % 16);
+  const image = { format: 'gbrp', widthPx, heightPx, data } as const;
   return {
     times: {
       captureTimeUs: 1_700_000_000_000_000 + ptsMs * 1000,
@@ -90,7 +91,8 @@ export function grayFrame(ptsMs: number, level = 100, widthPx = 64, heightPx = 4
     },
     sourceWidthPx: 640,
     sourceHeightPx: 480,
-    image: { format: 'gbrp', widthPx, heightPx, data },
+    image,
+    luma: image,
   };
 }
 

@@ -1,6 +1,6 @@
 import { placeImage } from '#shared/core/inference-geometry';
 import { AppError } from '#shared/core/errors';
-import type { PlanarImage } from '#shared/core/frame';
+import type { PixelImage } from '#shared/core/frame';
 import type { ModelInput } from './model.ts';
 
 /** Planes of a `gbrp` image by the channel they hold. */
@@ -10,7 +10,7 @@ export interface InputWriter {
   /** The NCHW input of the model; the same memory for every frame. */
   readonly tensor: Float32Array<ArrayBuffer>;
   /** Puts an image in its place. Throws SIGHTLINE_FRAME_SIZE_INVALID for one that the input cannot take. */
-  write(image: PlanarImage): void;
+  write(image: PixelImage): void;
 }
 
 /**
@@ -35,9 +35,15 @@ export function createInputWriter(input: ModelInput): InputWriter {
       pairs: mean === 0 && std === 1 ? undefined : pairTable(1 / std, -mean / std),
     };
   });
+  const channelOf = (plane: number): Channel => {
+    const channel = channels.find(({ sourcePlane }) => sourcePlane === plane);
+    if (channel === undefined) throw new AppError('SIGHTLINE_INTERNAL', 'a model input has three channels');
+    return channel;
+  };
+  const interleaved = [channelOf(planeOf.R), channelOf(planeOf.G), channelOf(planeOf.B)] as const;
   let filledFor = '';
 
-  function check(image: PlanarImage): void {
+  function check(image: PixelImage): void {
     const fits =
       Number.isInteger(image.widthPx) &&
       Number.isInteger(image.heightPx) &&
@@ -79,8 +85,9 @@ export function createInputWriter(input: ModelInput): InputWriter {
       for (const channel of channels) {
         if (needsFill)
           tensor.fill(padValue * channel.factor + channel.offset, channel.from, channel.from + planeLength);
-        const source = channel.sourcePlane * imageLength;
         const target = channel.from + placed.yPx * widthPx + placed.xPx;
+        if (image.format === 'rgb24') continue;
+        const source = channel.sourcePlane * imageLength;
         if (image.widthPx === widthPx) {
           writeRun(channel, image.data, source, target, imageLength);
           continue;
@@ -91,9 +98,43 @@ export function createInputWriter(input: ModelInput): InputWriter {
           writeRun(channel, image.data, rowSource, rowTarget, image.widthPx);
         }
       }
+      if (image.format === 'rgb24')
+        writeInterleaved(tensor, placed.yPx * widthPx + placed.xPx, widthPx, image, interleaved);
       filledFor = geometry;
     },
   };
+}
+
+type Channel = { readonly from: number; readonly factor: number; readonly offset: number };
+
+/** Row after row, all three channels in one pass: a pass for each takes half as long again. */
+function writeInterleaved(
+  tensor: Float32Array,
+  target: number,
+  rowLength: number,
+  { data, widthPx, heightPx }: PixelImage,
+  [red, green, blue]: readonly [Channel, Channel, Channel],
+): void {
+  const isPlain = [red, green, blue].every(({ factor, offset }) => factor === 1 && offset === 0);
+  let source = 0;
+  for (let row = 0; row < heightPx; row++) {
+    const start = target + row * rowLength;
+    let [toRed, toGreen, toBlue] = [red.from + start, green.from + start, blue.from + start];
+    const end = toRed + widthPx;
+    if (isPlain) {
+      for (; toRed < end; source += 3) {
+        tensor[toRed++] = data[source] ?? 0;
+        tensor[toGreen++] = data[source + 1] ?? 0;
+        tensor[toBlue++] = data[source + 2] ?? 0;
+      }
+    } else {
+      for (; toRed < end; source += 3) {
+        tensor[toRed++] = (data[source] ?? 0) * red.factor + red.offset;
+        tensor[toGreen++] = (data[source + 1] ?? 0) * green.factor + green.offset;
+        tensor[toBlue++] = (data[source + 2] ?? 0) * blue.factor + blue.offset;
+      }
+    }
+  }
 }
 
 /** For every two bytes, as a little-endian number, the two floats that they become, packed into the eight bytes of one double. */

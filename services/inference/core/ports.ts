@@ -1,4 +1,4 @@
-import type { PlanarImage } from '#shared/core/frame';
+import type { JpegImage, PixelImage, Rgb24Image } from '#shared/core/frame';
 import type { ModelManifest } from './model.ts';
 
 /** A model that was checked: its manifest, and the sha256 that its file really has. */
@@ -30,6 +30,11 @@ export interface DetectOptions {
   readonly deadlineMs: number | null;
 }
 
+/** Makes pixels of the pictures that other processes send. Rejects with an AppError for one that cannot be decoded. */
+export interface ImageDecoder {
+  decode(image: JpegImage): Promise<Rgb24Image>;
+}
+
 /** `stalled`: every worker is in a run that should have ended long ago. It becomes `running` again when one comes back. */
 export type EngineState = 'created' | 'starting' | 'running' | 'stalled' | 'stopping' | 'stopped' | 'failed';
 
@@ -50,7 +55,7 @@ export interface InferenceEngine {
   /** Resolves when every worker has loaded the model and run it once. Rejects with the reason otherwise, and the engine is closed. */
   start(): Promise<void>;
   /** Rejects with an AppError where the image could not be run; other images are not touched by that. */
-  detect(image: PlanarImage, options: DetectOptions): Promise<EngineOutcome>;
+  detect(image: PixelImage, options: DetectOptions): Promise<EngineOutcome>;
   /**
    * Resolves, in the order of the calls, when an image handed in now would be run next. For a caller who holds newer images back until
    * there is room, so that the newest is the one that is run.

@@ -31,6 +31,8 @@ export interface CameraSpec {
   readonly stallTimeoutMs: number;
   /** A live frame older than this is not worth analysing. */
   readonly maxAgeMs: number;
+  /** Share of inference while cameras have to wait for each other; absent: 1. */
+  readonly priority?: number;
 }
 
 export interface CameraInput {
@@ -50,6 +52,7 @@ export interface CameraInput {
   readonly untilEnd?: boolean;
   readonly stallTimeoutMs?: number;
   readonly maxAgeMs?: number;
+  readonly priority?: number;
 }
 
 export const cameraDefaults = {
@@ -97,6 +100,7 @@ export function createCameraSpec(input: CameraInput): CameraSpec {
     untilEnd,
     stallTimeoutMs: input.stallTimeoutMs ?? cameraDefaults.stallTimeoutMs,
     maxAgeMs: input.maxAgeMs ?? cameraDefaults.maxAgeMs,
+    ...(input.priority === undefined ? {} : { priority: input.priority }),
   };
 }
 

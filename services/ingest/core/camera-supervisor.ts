@@ -28,6 +28,8 @@ export interface CameraSupervisorOptions {
   readonly producer: ProducerRecord;
   readonly reconnectPlan: ReconnectPlan;
   readonly queueCapacity: number;
+  /** See FrameHandoverOptions. */
+  readonly isBusTroubled?: () => boolean;
   readonly onOutcome: (outcome: FrameOutcome) => void;
   readonly onDecodeErrors: (count: number) => void;
   readonly onReconnect: () => void;
@@ -241,7 +243,7 @@ export class CameraSupervisor {
     this.#lastFrame = frame;
     this.#lastFrameMs = nowMs;
     this.#received.note(frame.times.captureTimeUs);
-    const trouble = connection.health.check(frame.image, frame.times.ptsUs === null ? nowMs : frame.times.ptsUs / 1000);
+    const trouble = connection.health.check(frame.luma, frame.times.ptsUs === null ? nowMs : frame.times.ptsUs / 1000);
     const wait = connection.handover.accept(frame);
     if (isFirst || trouble !== this.#trouble()) this.#change(changeFor(trouble));
     if (wait === undefined) return undefined;
@@ -282,7 +284,7 @@ export class CameraSupervisor {
   }
 
   #createHandover(): FrameHandover {
-    const { camera, publishFrame, pool, clock, queueCapacity } = this.#options;
+    const { camera, publishFrame, pool, clock, queueCapacity, isBusTroubled } = this.#options;
     const waits = waitsForReader(camera);
     const handover = new FrameHandover({
       cameraId: camera.id,
@@ -298,6 +300,8 @@ export class CameraSupervisor {
       clock,
       publish: publishFrame,
       onOutcome: (outcome) => this.#count(outcome),
+      ...(camera.priority === undefined ? {} : { priority: camera.priority }),
+      ...(isBusTroubled === undefined ? {} : { isBusTroubled }),
     });
     if (this.#abandoned !== null) handover.abandon(this.#abandoned);
     return handover;

@@ -1,6 +1,6 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- hot loops over typed arrays whose bounds are those of the loops; a check costs a third more */
 import type { MotionRecord } from '#schemas';
-import type { PlanarImage } from '#shared/core/frame';
+import type { LumaPlane } from '#shared/core/frame';
 import { findChangedRegions } from './changed-regions.ts';
 import { createLumaGrid, fillLumaGrid, type LumaGrid } from './luma-grid.ts';
 
@@ -67,7 +67,7 @@ export class FrameFilter {
   }
 
   /** `nowMs` is any clock that runs evenly with the pictures. Reads the image and keeps nothing of it. */
-  judge(image: PlanarImage, nowMs: number): FilterVerdict {
+  judge(image: LumaPlane, nowMs: number): FilterVerdict {
     if (this.#grid === null || image.widthPx !== this.#widthPx || image.heightPx !== this.#heightPx) {
       this.#grid = createLumaGrid(image.widthPx, image.heightPx);
       this.#changed = new Uint8Array(this.#grid.cells.length);

@@ -1,6 +1,7 @@
 import type { BoundingBoxRecord, DropReason, MotionRecord } from '#schemas';
 import { BoundedQueue } from '#shared/core/bounded-queue';
 import type { Clock } from '#shared/core/clock';
+import { AppError } from '#shared/core/errors';
 import type { SampledFrame } from '#shared/core/frame';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
 import { cropFractions, cropRectangle } from '#shared/core/inference-geometry';
@@ -27,6 +28,10 @@ export interface FrameHandoverOptions {
   /** Resolves when the frame was taken over; a rejection makes it a counted drop. */
   readonly publish: (frame: SampledFrame) => Promise<void>;
   readonly onOutcome: (outcome: FrameOutcome) => void;
+  /** Share of inference; absent: 1. */
+  readonly priority?: number;
+  /** True while whoever takes frames does not answer: a full queue is then its fault and not that of slow inference. */
+  readonly isBusTroubled?: () => boolean;
 }
 
 export type FrameOutcome =
@@ -76,10 +81,10 @@ export class FrameHandover {
     this.#lastFrame = frame;
     let motion: MotionRecord | null = null;
     if (filter !== null) {
-      const verdict = filter.judge(frame.image, this.#mediaTimeMs(frame));
+      const verdict = filter.judge(frame.luma, this.#mediaTimeMs(frame));
       if (!verdict.keep) {
         this.accounting.filter();
-        pool.give(frame.image.data);
+        releaseImage(pool, frame.image);
         onOutcome({ kind: 'filtered' });
         return undefined;
       }
@@ -91,7 +96,8 @@ export class FrameHandover {
       return undefined;
     }
     const displaced = this.#queue.offer(waiting);
-    if (displaced !== undefined) this.#drop(displaced, 'ring_full');
+    if (displaced !== undefined)
+      this.#drop(displaced, this.#options.isBusTroubled?.() === true ? 'bus_unavailable' : 'ring_full');
     this.#pumping ??= this.#pump();
     if (!this.#options.waits || !this.#queue.isFull) return undefined;
     this.#room ??= Promise.withResolvers();
@@ -153,7 +159,7 @@ export class FrameHandover {
         deadlineMs: maxAgeMs === null ? null : waiting.acceptedMs + maxAgeMs,
       });
     } catch (cause) {
-      this.#drop(waiting, 'bus_unavailable', cause);
+      this.#drop(waiting, isTooLarge(cause) ? 'oversize' : 'bus_unavailable', cause);
       return;
     }
     this.accounting.handedOn(kept);
@@ -162,7 +168,7 @@ export class FrameHandover {
 
   #drop(waiting: WaitingFrame, reason: DropReason, cause?: unknown): void {
     this.accounting.drop(waiting.kept, reason);
-    this.#options.pool.give(waiting.frame.image.data);
+    releaseImage(this.#options.pool, waiting.frame.image);
     this.#options.onOutcome({ kind: 'dropped', reason, ...(cause === undefined ? {} : { cause }) });
   }
 
@@ -172,7 +178,7 @@ export class FrameHandover {
   }
 
   #envelope(frame: SourceFrame) {
-    const { cameraId, epoch, tags } = this.#options;
+    const { cameraId, epoch, tags, priority } = this.#options;
     const crop = this.#cropOf(frame);
     return {
       cameraId,
@@ -181,6 +187,7 @@ export class FrameHandover {
       sourceWidthPx: frame.sourceWidthPx,
       sourceHeightPx: frame.sourceHeightPx,
       ...(crop === null ? {} : { crop }),
+      ...(priority === undefined ? {} : { priority }),
       tags,
     };
   }
@@ -203,6 +210,15 @@ export class FrameHandover {
   #mediaTimeMs(frame: SourceFrame): number {
     return frame.times.ptsUs === null ? this.#options.clock.monotonicMs() : frame.times.ptsUs / 1000;
   }
+}
+
+function isTooLarge(cause: unknown): boolean {
+  return cause instanceof AppError && cause.code === 'SIGHTLINE_KAFKA_RECORD_TOO_LARGE';
+}
+
+/** Encoded pictures differ in size from one to the next, so their memory is not kept. */
+function releaseImage(pool: FrameBufferPool, image: SourceFrame['image']): void {
+  if (image.format === 'gbrp') pool.give(image.data);
 }
 
 /** Regions are found in what was cut out, and told as fractions of the whole picture. */

@@ -1,5 +1,5 @@
 /* eslint-disable @typescript-eslint/no-non-null-assertion -- hot loops over typed arrays whose bounds are those of the loops; a check costs a third more */
-import type { PlanarImage } from '#shared/core/frame';
+import type { LumaPlane } from '#shared/core/frame';
 
 /** Side of a cell in pixels of the inference picture: sixteen samples quiet the noise, and no detector finds what is smaller than a few cells. */
 export const cellSidePx = 4;
@@ -21,7 +21,7 @@ export function createLumaGrid(widthPx: number, heightPx: number): LumaGrid {
  * Fills the grid from the green plane, which carries most of the brightness. Made here and not by a second output of ffmpeg: that cost
  * 0.3 ms a frame and a second pipe to keep in step, this costs a tenth of it.
  */
-export function fillLumaGrid(grid: LumaGrid, image: PlanarImage): void {
+export function fillLumaGrid(grid: LumaGrid, image: LumaPlane): void {
   const { data, widthPx, heightPx } = image;
   const { columns, rows, cells } = grid;
   if (widthPx < cellSidePx || heightPx < cellSidePx) {

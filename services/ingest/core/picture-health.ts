@@ -1,4 +1,4 @@
-import type { PlanarImage } from '#shared/core/frame';
+import type { LumaPlane } from '#shared/core/frame';
 
 export type PictureTrouble = 'NONE' | 'DARK' | 'FROZEN';
 
@@ -38,7 +38,7 @@ export class PictureHealth {
   }
 
   /** `nowMs` is any clock that runs evenly with the pictures: arrival for a camera, presentation time for a file. */
-  check(image: PlanarImage, nowMs: number): PictureTrouble {
+  check(image: LumaPlane, nowMs: number): PictureTrouble {
     const { data, widthPx, heightPx } = image;
     const planeSize = widthPx * heightPx;
     // An odd step that is no divisor of the width walks over all columns.

@@ -1,6 +1,6 @@
 import type { ReasonCode } from '#schemas';
 import type { AppError } from '#shared/core/errors';
-import type { FrameTimes, PlanarImage } from '#shared/core/frame';
+import type { FrameTimes, JpegImage, LumaPlane, PlanarImage } from '#shared/core/frame';
 import type { CameraSpec } from './camera-spec.ts';
 
 export type { EpochStore } from '#shared/core/epoch-store';
@@ -20,7 +20,9 @@ export interface SourceFrame {
   readonly sourceWidthPx: number;
   readonly sourceHeightPx: number;
   /** The sink owns it from here on. */
-  readonly image: PlanarImage;
+  readonly image: PlanarImage | JpegImage;
+  /** What to judge the picture by. Of a JPEG it is there for the time of the call only; of planes it is the first of them. */
+  readonly luma: LumaPlane;
 }
 
 /** Where a source pushes to. The calls are in order and never overlap. */
@@ -48,6 +50,22 @@ export interface FrameSource {
    * no socket). Never rejects for what a camera or file can do. Used once.
    */
   run(sink: FrameSink, signal: AbortSignal): Promise<StreamEnd>;
+}
+
+/**
+ * Who keeps which camera. Leases spread the cameras over the ingests and are no more than advice: the epoch decides whose frames count.
+ * Rejections are retryable AppErrors: the store is away.
+ */
+export interface LeaseStore {
+  /** Tells that this owner lives for another `ttlMs`; resolves with all who do, itself included. */
+  announce(owner: string, ttlMs: number): Promise<readonly string[]>;
+  /** True where the lease is the owner's for `ttlMs` from now: free before, or its own. */
+  acquire(name: string, owner: string, ttlMs: number): Promise<boolean>;
+  /** Frees the lease where it is the owner's. */
+  release(name: string, owner: string): Promise<void>;
+  /** The owner is gone: it takes no more cameras. */
+  leave(owner: string): Promise<void>;
+  close(): Promise<void>;
 }
 
 export type OpenFrameSource = (camera: CameraSpec) => FrameSource;

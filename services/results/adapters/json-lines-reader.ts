@@ -1,4 +1,4 @@
-import type { SchemaName } from '#schemas';
+import type { ResultName } from '#schemas';
 import type { RecordFilePart } from '#shared/codec/object-container-reader';
 import { recordTypes } from '#shared/codec/record-codec';
 import { AppError } from '#shared/core/errors';
@@ -8,7 +8,7 @@ const maxLineBytes = 16 * 1024 * 1024;
 const lineFeed = 0x0a;
 
 type AnyBatch = Extract<RecordFilePart, { kind: 'records' }>;
-type ParsedLine = { readonly schema: SchemaName; readonly record: unknown } | { readonly problem: string };
+type ParsedLine = { readonly schema: ResultName; readonly record: unknown } | { readonly problem: string };
 
 /**
  * Reads JSON lines of records, in the order and with the parts of readObjectContainer. Each line becomes what Avro would have kept of
@@ -76,9 +76,9 @@ function parseLine(bytes: Buffer): ParsedLine | undefined {
 
 /** Gathers neighbours of one kind, so that order across kinds is kept. */
 class BatchMaker {
-  readonly #parts: { kind: 'records'; schema: SchemaName; records: unknown[] }[] = [];
+  readonly #parts: { kind: 'records'; schema: ResultName; records: unknown[] }[] = [];
 
-  add(line: { readonly schema: SchemaName; readonly record: unknown }): void {
+  add(line: { readonly schema: ResultName; readonly record: unknown }): void {
     const last = this.#parts.at(-1);
     if (last?.schema === line.schema) last.records.push(line.record);
     else this.#parts.push({ kind: 'records', schema: line.schema, records: [line.record] });

@@ -1,7 +1,27 @@
-import type { CameraStatus, DetectionFrame } from '#schemas';
+import type { CameraClaim, CameraStatus, DetectionFrame } from '#schemas';
 import type { SampledFrame } from '#shared/core/frame';
 import type { Topic } from './message-bus.ts';
 
 export const framesTopic: Topic<SampledFrame> = { name: 'sightline.frames' };
 export const detectionsTopic: Topic<DetectionFrame> = { name: 'sightline.detections' };
 export const cameraStatusTopic: Topic<CameraStatus> = { name: 'sightline.camera-status' };
+
+/** What the services say to each other over Kafka. The names begin with a prefix of the installation's own. */
+export interface ServiceTopics {
+  readonly frames: Topic<SampledFrame>;
+  readonly detections: Topic<DetectionFrame>;
+  readonly cameraStatus: Topic<CameraStatus>;
+  readonly cameraClaims: Topic<CameraClaim>;
+  /** Records that could not be read, as they were. */
+  readonly deadLetters: string;
+}
+
+export function serviceTopics(prefix: string): ServiceTopics {
+  return {
+    frames: { name: `${prefix}.frames` },
+    detections: { name: `${prefix}.detections` },
+    cameraStatus: { name: `${prefix}.camera-status` },
+    cameraClaims: { name: `${prefix}.camera-claims` },
+    deadLetters: `${prefix}.dead-letters`,
+  };
+}

@@ -1,11 +1,11 @@
-import type { CameraStatus, DetectionFrame, SchemaName } from '#schemas';
+import type { CameraStatus, DetectionFrame, ResultName } from '#schemas';
 import { schemas } from '#schemas';
 
 /**
  * Headers by which a record is a CloudEvent in binary mode (CloudEvents 1.0, Kafka binding): routers read them without knowing our schema.
  */
 export function cloudEventHeaders(
-  name: SchemaName,
+  name: ResultName,
   record: DetectionFrame | CameraStatus,
   dataSchema: string,
 ): Readonly<Record<string, string>> {

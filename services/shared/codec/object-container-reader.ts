@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { inflateRaw } from 'node:zlib';
-import { schemas, type SchemaName } from '#schemas';
+import { schemas, type ResultName } from '#schemas';
 import { AppError } from '#shared/core/errors';
 import type { AvroType } from './avro-type.ts';
 import {
@@ -13,6 +13,8 @@ import {
 import { recordTypes, type RecordTypes } from './record-codec.ts';
 
 const inflate = promisify(inflateRaw);
+/** What files hold. */
+const resultNames: readonly ResultName[] = ['detection-frame', 'camera-status'];
 
 // Far above what we write; a file that says more is damaged or hostile and must not cost us memory.
 const maxBlockBytes = 64 * 1024 * 1024;
@@ -24,8 +26,8 @@ export type FileEnding =
   | { readonly kind: 'torn' | 'corrupt'; readonly atByte: number; readonly reason: string };
 
 export type RecordBatch = {
-  readonly [Name in SchemaName]: { readonly schema: Name; readonly records: readonly RecordTypes[Name][] };
-}[SchemaName];
+  readonly [Name in ResultName]: { readonly schema: Name; readonly records: readonly RecordTypes[Name][] };
+}[ResultName];
 
 export type RecordFilePart =
   ({ readonly kind: 'records' } & RecordBatch) | { readonly kind: 'end'; readonly ending: FileEnding };
@@ -53,7 +55,7 @@ export async function* readObjectContainer(chunks: AsyncIterable<Buffer>): Async
 }
 
 interface Header {
-  readonly schema: SchemaName;
+  readonly schema: ResultName;
   readonly compression: ContainerCompression;
   readonly syncMarker: Buffer;
   readonly type: Pick<AvroType<unknown>, 'decode'>;
@@ -88,7 +90,9 @@ function parseMetadata(metadata: Readonly<Record<string, Buffer>>): Omit<Header,
   } catch (error) {
     throw unreadable('its schema is not JSON', error);
   }
-  const entry = Object.values(schemas).find(({ fullName }) => fullName === fullNameOf(writerSchema));
+  const entry = resultNames
+    .map((name) => ({ ...schemas[name], name }))
+    .find(({ fullName }) => fullName === fullNameOf(writerSchema));
   if (entry === undefined) throw unreadable('its records are not those of Sightline');
   const current: AvroType<unknown> = recordTypes[entry.name];
   const type = schemaText === JSON.stringify(entry.schema) ? current : current.reading(writerSchema);

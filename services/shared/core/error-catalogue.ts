@@ -150,6 +150,11 @@ export const errorCatalogue = {
     summary: 'A frame reached inference with a size or an amount of bytes that the model cannot take.',
     action: 'Report it; ingest has to scale to the size that inference asks for.',
   },
+  SIGHTLINE_FRAME_UNDECODABLE: {
+    exitCode: 3,
+    summary: 'The picture of a frame cannot be decoded.',
+    action: 'Look at who writes to the frames topic; the frame is told as FAILED and the others go on.',
+  },
   SIGHTLINE_INFERENCE_OVERLOADED: {
     exitCode: 70,
     summary: 'More frames were handed to inference than its queue holds.',

@@ -12,6 +12,34 @@ export interface PlanarImage {
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
+/** Pixels at inference size as a decoder of still pictures gives them: red, green, blue side by side, row after row. `data` as above. */
+export interface Rgb24Image {
+  readonly format: 'rgb24';
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** What a model can be run on. */
+export type PixelImage = PlanarImage | Rgb24Image;
+
+/** A picture at inference size as it travels between processes. */
+export interface JpegImage {
+  readonly format: 'jpeg';
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly data: Uint8Array;
+}
+
+export type FrameImage = PixelImage | JpegImage;
+
+/** One plane of brightness, `widthPx * heightPx` bytes at the beginning of `data`: what is enough to see change, darkness and standstill. */
+export interface LumaPlane {
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly data: Uint8Array;
+}
+
 /** When the light hit the camera, and how we know. Times are microseconds since 1970-01-01 UTC. */
 export interface FrameTimes {
   readonly captureTimeUs: number;
@@ -41,12 +69,14 @@ export interface SampledFrame {
   /** Size of the picture as the camera sent it, after rotation. Boxes are fractions of it. */
   readonly sourceWidthPx: number;
   readonly sourceHeightPx: number;
-  readonly image: PlanarImage | null;
+  readonly image: FrameImage | null;
   /** The part of the picture that `image` shows, as fractions of it; absent where it shows all. */
   readonly crop?: BoundingBoxRecord;
   readonly motion: MotionRecord | null;
   readonly accounting: AccountingRecord;
   /** Monotonic milliseconds after which nobody wants the result; null for files, which wait instead. */
   readonly deadlineMs: number | null;
+  /** Share of inference while cameras have to wait for each other; 1 where nothing is said. */
+  readonly priority?: number;
   readonly tags: Readonly<Record<string, string>>;
 }

@@ -13,6 +13,7 @@ const file: FfmpegArgumentsOptions = {
   crop: null,
   geometry: { widthPx: 416, heightPx: 416, resize: { mode: 'stretch' } },
   dialect: dialectOf({ major: 5, minor: 1 }),
+  output: 'planes',
 };
 
 function valueOf(args: readonly string[], option: string): string | undefined {

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { PlanarImage } from '#shared/core/frame';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
-import { FrameReader } from '../../../services/ingest/adapters/ffmpeg/frame-reader.ts';
+import { FrameReader, type Planes } from '../../../services/ingest/adapters/ffmpeg/frame-reader.ts';
 import type { FrameNote } from '../../../services/ingest/adapters/ffmpeg/stderr-parser.ts';
 
 const pool = createFrameBufferPool({ maxBytes: 0 });
@@ -22,10 +21,11 @@ describe('frame reader', () => {
           frames.flatMap((size, index) => new Array<number>(size.widthPx * size.heightPx * 3).fill(index)),
         );
         const notes: FrameNote[] = frames.map((size, index) => ({ ...size, ptsUs: index }));
-        const seen: { readonly note: FrameNote; readonly image: PlanarImage }[] = [];
+        const seen: { readonly note: FrameNote; readonly image: Planes }[] = [];
         const reader = new FrameReader({
           nextNote: () => notes.shift(),
           scaledSize: ({ widthPx, heightPx }) => ({ widthPx, heightPx }),
+          planes: 3,
           pool,
           onFrame: (note, image) => {
             seen.push({ note, image });
@@ -53,6 +53,7 @@ describe('frame reader', () => {
     const reader = new FrameReader({
       nextNote: () => ({ ptsUs: 0, widthPx: 1, heightPx: 1 }),
       scaledSize: () => ({ widthPx: 1, heightPx: 1 }),
+      planes: 3,
       pool,
       onFrame: () => room.promise,
     });
@@ -63,6 +64,7 @@ describe('frame reader', () => {
     const reader = new FrameReader({
       nextNote: () => undefined,
       scaledSize: () => ({ widthPx: 1, heightPx: 1 }),
+      planes: 3,
       pool,
       onFrame: () => undefined,
     });

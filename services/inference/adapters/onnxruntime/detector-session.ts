@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor, env } from 'onnxruntime-node';
 import { AppError } from '#shared/core/errors';
-import type { PlanarImage } from '#shared/core/frame';
+import type { PixelImage, PlanarImage } from '#shared/core/frame';
 import { inferenceSize } from '#shared/core/inference-geometry';
 import { createDecoder } from '../../core/decoders/index.ts';
 import type { OutputTensors } from '../../core/decoders/decoder.ts';
@@ -13,7 +13,7 @@ import type { ImageDetections } from '../../core/ports.ts';
 /** One session with everything that one thread needs to turn images into boxes. Blocks its thread while it runs. */
 export interface DetectorSession {
   /** One image at a time: the input memory is the session's own. */
-  detect(image: PlanarImage): Promise<ImageDetections>;
+  detect(image: PixelImage): Promise<ImageDetections>;
   close(): Promise<void>;
 }
 

@@ -2,7 +2,7 @@ import { getCompileCacheDir } from 'node:module';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AppError, fromErrorRecord } from '#shared/core/errors';
-import type { PlanarImage } from '#shared/core/frame';
+import type { PixelImage } from '#shared/core/frame';
 import type { ScoreRules } from '../../core/model.ts';
 import type { ImageDetections, VerifiedModel } from '../../core/ports.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
@@ -22,7 +22,7 @@ export interface DetectorThread {
   /** Rejects where the model does not load or takes too long; the thread is told to end then. */
   load(model: VerifiedModel, rules: ScoreRules, timeoutMs: number): Promise<void>;
   /** One image at a time. Its buffer is transferred and comes back with the result. */
-  detect(image: PlanarImage): void;
+  detect(image: PixelImage): void;
   /** Waits at most this long for the thread to end by itself; rejects with SIGHTLINE_INFERENCE_STALLED when it does not. */
   stop(timeoutMs: number): Promise<void>;
 }

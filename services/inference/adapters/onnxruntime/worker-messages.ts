@@ -1,5 +1,5 @@
 import type { ErrorRecord } from '#shared/core/errors';
-import type { PlanarImage } from '#shared/core/frame';
+import type { PixelImage } from '#shared/core/frame';
 import type { ModelManifest, ScoreRules } from '../../core/model.ts';
 import type { ImageDetections } from '../../core/ports.ts';
 
@@ -11,7 +11,7 @@ export type ToWorker =
       readonly manifest: ModelManifest;
       readonly rules: ScoreRules;
     }
-  | { readonly kind: 'detect'; readonly image: PlanarImage }
+  | { readonly kind: 'detect'; readonly image: PixelImage }
   /** The worker finishes what it is at, releases its session and ends by itself: ending it from outside in a run aborts the process. */
   | { readonly kind: 'stop' };
 

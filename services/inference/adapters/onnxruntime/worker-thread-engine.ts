@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { BoundedQueue } from '#shared/core/bounded-queue';
 import type { Clock } from '#shared/core/clock';
 import { AppError } from '#shared/core/errors';
-import type { PlanarImage } from '#shared/core/frame';
+import type { PixelImage } from '#shared/core/frame';
 import type { Logger } from '#shared/core/logger';
 import type { ThresholdOverrides } from '../../core/model.ts';
 import type { EngineOutcome, EngineState, InferenceEngine, VerifiedModel } from '../../core/ports.ts';
@@ -28,7 +28,7 @@ export interface WorkerThreadEngineOptions {
 }
 
 interface Waiting {
-  readonly image: PlanarImage;
+  readonly image: PixelImage;
   readonly deadlineMs: number | null;
   readonly handedInMs: number;
   readonly resolve: (outcome: EngineOutcome) => void;

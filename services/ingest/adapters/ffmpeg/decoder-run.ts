@@ -2,18 +2,19 @@ import { resolve as resolvePath } from 'node:path';
 import type { BoundingBoxRecord } from '#schemas';
 import type { Clock } from '#shared/core/clock';
 import { AppError, toAppError } from '#shared/core/errors';
-import type { FrameTimes, PlanarImage } from '#shared/core/frame';
+import type { FrameTimes, LumaPlane } from '#shared/core/frame';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
-import { cropRectangle, inferenceSize, type InputGeometry } from '#shared/core/inference-geometry';
+import { cropRectangle, inferenceSize, type InputGeometry, type SizePx } from '#shared/core/inference-geometry';
 import type { Logger } from '#shared/core/logger';
 import { scrubSecrets } from '#shared/core/redact';
 import type { CaptureClock } from '../../core/capture-clock.ts';
 import { cameraError } from '../../core/camera-failure.ts';
-import type { FrameSink, FrameSource, StreamEnd } from '../../core/ports.ts';
-import { ffmpegArguments, type FfmpegInput } from './ffmpeg-arguments.ts';
+import type { FrameSink, FrameSource, SourceFrame, StreamEnd } from '../../core/ports.ts';
+import { ffmpegArguments, type FfmpegInput, type FfmpegOutput } from './ffmpeg-arguments.ts';
 import { startFfmpeg, type FfmpegExit, type FfmpegProcess } from './ffmpeg-process.ts';
 import { dialectOf, type FfmpegVersion } from './ffmpeg-version.ts';
-import { FrameReader } from './frame-reader.ts';
+import { FrameReader, type Planes } from './frame-reader.ts';
+import { JpegQueue } from './jpeg-queue.ts';
 import { sniffContainer } from './sniff-container.ts';
 import { StderrParser, type FrameNote } from './stderr-parser.ts';
 import type { openOutputPipes } from './output-pipes.ts';
@@ -25,6 +26,8 @@ export interface FfmpegContext {
   readonly pool: FrameBufferPool;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How pictures leave: raw for this process, as JPEG for others. */
+  readonly output: FfmpegOutput;
   /** For tests: how the pipes are made. */
   readonly openPipes?: typeof openOutputPipes;
 }
@@ -93,6 +96,9 @@ class DecoderRun {
   readonly #context: FfmpegContext;
   readonly #parser: StderrParser;
   readonly #reader: FrameReader;
+  /** Null where pictures leave as planes. */
+  readonly #jpegs: JpegQueue | null;
+  #firstSize: SizePx | null = null;
   #process: FfmpegProcess | null = null;
   #lines = 0;
   #frames = 0;
@@ -110,26 +116,31 @@ class DecoderRun {
     this.#context = context;
     this.#startUs = context.clock.nowUs();
     this.#parser = new StderrParser((line) => this.#log(line));
+    this.#jpegs = context.output === 'jpeg' ? new JpegQueue() : null;
     this.#reader = new FrameReader({
+      planes: context.output === 'jpeg' ? 1 : 3,
       nextNote: () => this.#nextNote(),
-      scaledSize: (note) => {
-        const { crop } = options;
-        const shown = crop === null ? note : cropRectangle(note.widthPx, note.heightPx, crop);
-        return inferenceSize(shown.widthPx, shown.heightPx, context.geometry);
-      },
+      scaledSize: (note) => this.#scaledSize(note),
       pool: context.pool,
-      onFrame: (note, image) => this.#onFrame(note, image),
+      onFrame: (note, planes) => this.#onFrame(note, planes),
     });
   }
 
   async run(signal: AbortSignal): Promise<StreamEnd> {
-    const { ffmpegPath, version, geometry, openPipes } = this.#context;
+    const { ffmpegPath, version, geometry, output, openPipes } = this.#context;
+    const jpegs = this.#jpegs;
     const process = await startFfmpeg(
       {
         path: ffmpegPath,
-        arguments: ffmpegArguments({ ...this.#options, geometry, dialect: dialectOf(version) }),
+        arguments: ffmpegArguments({ ...this.#options, geometry, output, dialect: dialectOf(version) }),
         onPictures: (bytes, start, length) => this.#onPictures(bytes, start, length),
         onMessages: (text) => this.#onMessages(text),
+        ...(jpegs === null
+          ? {}
+          : {
+              onEncoded: (bytes, start, length) => this.#onEncoded(jpegs, bytes, start, length),
+              onEncodedEnd: () => jpegs.end(),
+            }),
       },
       openPipes,
     );
@@ -212,7 +223,47 @@ class DecoderRun {
     }
   }
 
-  #onFrame(note: FrameNote, image: PlanarImage): Promise<void> | undefined {
+  #onEncoded(jpegs: JpegQueue, bytes: Uint8Array, start: number, length: number): void {
+    try {
+      jpegs.read(bytes, start, length);
+    } catch (thrown) {
+      this.#fail(thrown, length);
+    }
+  }
+
+  #scaledSize(note: FrameNote): SizePx {
+    const { crop } = this.#options;
+    const shown = crop === null ? note : cropRectangle(note.widthPx, note.heightPx, crop);
+    const size = inferenceSize(shown.widthPx, shown.heightPx, this.#context.geometry);
+    this.#firstSize ??= size;
+    if (
+      this.#jpegs === null ||
+      (size.widthPx === this.#firstSize.widthPx && size.heightPx === this.#firstSize.heightPx)
+    )
+      return size;
+    // The encoder keeps to the size that it was opened with and would distort what comes: a new connection opens another.
+    throw new AppError('SIGHTLINE_FFMPEG_FAILED', 'the pictures changed their shape', { retryable: true });
+  }
+
+  #onFrame(note: FrameNote, planes: Planes): Promise<void> | undefined {
+    if (this.#jpegs === null) {
+      const image = { format: 'gbrp', ...planes } as const;
+      return this.#push(note, image, image);
+    }
+    const next = this.#jpegs.take();
+    if (!(next instanceof Promise)) return this.#pushEncoded(note, planes, next);
+    return next.then((jpeg) => this.#pushEncoded(note, planes, jpeg));
+  }
+
+  #pushEncoded(note: FrameNote, luma: Planes, jpeg: Uint8Array | null): Promise<void> | undefined {
+    const { widthPx, heightPx } = luma;
+    // Null: ffmpeg ended between the two. The picture was never whole, like one that is torn off in the middle.
+    const wait = jpeg === null ? undefined : this.#push(note, { format: 'jpeg', widthPx, heightPx, data: jpeg }, luma);
+    this.#context.pool.give(luma.data);
+    return wait;
+  }
+
+  #push(note: FrameNote, image: SourceFrame['image'], luma: LumaPlane): Promise<void> | undefined {
     this.#frames++;
     this.#tellFacts(note);
     return this.#sink.frame({
@@ -220,6 +271,7 @@ class DecoderRun {
       sourceWidthPx: note.widthPx,
       sourceHeightPx: note.heightPx,
       image,
+      luma,
     });
   }
 

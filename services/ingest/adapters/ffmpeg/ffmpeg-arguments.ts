@@ -26,10 +26,16 @@ export interface FfmpegArgumentsOptions {
   readonly crop: BoundingBoxRecord | null;
   readonly geometry: InputGeometry;
   readonly dialect: FfmpegDialect;
+  /** `planes`: raw pictures. `jpeg`: encoded ones on `pipe:3`, and their brightness alone, raw, where the pictures would be. */
+  readonly output: FfmpegOutput;
 }
+
+export type FfmpegOutput = 'planes' | 'jpeg';
 
 /** Bilinear is what the reference implementations of the detectors resize with. */
 const scalerFlags = 'bilinear';
+/** Of ffmpeg's MJPEG encoder, 2 (best) to 31: 12 kB for 416x234; 2 takes half as much again. */
+const jpegQuality = '3';
 /** What cameras send. */
 const cameraCodecs = 'h264,hevc,mjpeg';
 /** Files come from more places; still a list, for every decoder is a surface to attack. */
@@ -55,14 +61,34 @@ export function ffmpegArguments(options: FfmpegArgumentsOptions): string[] {
     ...['-threads', '1'],
     ...['-max_pixels', String(maxPixels)],
     ...inputArguments(options.input, options.dialect),
+    ...(options.output === 'planes' ? planeOutput(options) : jpegOutputs(options)),
+  ];
+}
+
+function planeOutput(options: FfmpegArgumentsOptions): string[] {
+  return [
     // The first real video stream; not the cover picture of a file.
     ...['-map', '0:V:0'],
     ...['-vf', filterGraph(options)],
-    ...[options.dialect.frameSyncOption, options.dialect.frameSyncOption === '-vsync' ? '0' : 'passthrough'],
+    ...frameSync(options.dialect),
     // Else every picture after a change of size is scaled once more, to the size of the first.
     '-noautoscale',
     ...['-f', 'rawvideo', '-flush_packets', '1', 'pipe:1'],
   ];
+}
+
+/** The JPEG first: it is then there when its brightness comes. Pictures keep the size of the first; see DecoderRun for a camera that changes it. */
+function jpegOutputs(options: FfmpegArgumentsOptions): string[] {
+  return [
+    ...['-filter_complex', `[0:V:0]${filterGraph(options)},split[jpeg][whole];[whole]extractplanes=y[luma]`],
+    ...['-map', '[jpeg]', ...frameSync(options.dialect)],
+    ...['-c:v', 'mjpeg', '-q:v', jpegQuality, '-threads', '1', '-f', 'mpjpeg', '-flush_packets', '1', 'pipe:3'],
+    ...['-map', '[luma]', ...frameSync(options.dialect), '-f', 'rawvideo', '-flush_packets', '1', 'pipe:1'],
+  ];
+}
+
+function frameSync({ frameSyncOption }: FfmpegDialect): string[] {
+  return [frameSyncOption, frameSyncOption === '-vsync' ? '0' : 'passthrough'];
 }
 
 function inputArguments(input: FfmpegInput, dialect: FfmpegDialect): string[] {
@@ -98,7 +124,7 @@ function inputArguments(input: FfmpegInput, dialect: FfmpegDialect): string[] {
 }
 
 /** Exported for its tests. */
-export function filterGraph(options: Pick<FfmpegArgumentsOptions, 'fps' | 'crop' | 'geometry'>): string {
+export function filterGraph(options: Pick<FfmpegArgumentsOptions, 'fps' | 'crop' | 'geometry' | 'output'>): string {
   return [
     `select='${samplingExpression(options.fps)}'`,
     // Without this, showinfo prints all that an encoder attached to a picture.
@@ -107,7 +133,7 @@ export function filterGraph(options: Pick<FfmpegArgumentsOptions, 'fps' | 'crop'
     'showinfo=checksum=0',
     ...(options.crop === null ? [] : [cropFilter(options.crop)]),
     scaleFilter(options.geometry),
-    'format=gbrp',
+    options.output === 'planes' ? 'format=gbrp' : 'format=yuvj420p',
   ].join(',');
 }
 

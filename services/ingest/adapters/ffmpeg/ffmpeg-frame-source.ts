@@ -9,7 +9,7 @@ import type { CameraSpec } from '../../core/camera-spec.ts';
 import type { CameraAddress } from '../../core/camera-url.ts';
 import type { FrameSink, FrameSource, OpenFrameSource, StreamEnd } from '../../core/ports.ts';
 import { createFileSource, decode, type FfmpegContext } from './decoder-run.ts';
-import type { FfmpegInput } from './ffmpeg-arguments.ts';
+import type { FfmpegInput, FfmpegOutput } from './ffmpeg-arguments.ts';
 import type { openOutputPipes } from './output-pipes.ts';
 import { detectFfmpeg } from './ffmpeg-version.ts';
 import type { CameraRelay, openCameraRelay, RelayEnd } from '../relay/index.ts';
@@ -20,6 +20,8 @@ export interface FfmpegSourcesOptions {
   readonly pool: FrameBufferPool;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Default planes: raw pictures for a model in this process. */
+  readonly output?: FfmpegOutput;
   readonly policy?: AddressPolicy;
   /** Where the version of ffmpeg is remembered; without it ffmpeg is asked each time. */
   readonly stateDir?: string;
@@ -37,7 +39,12 @@ export async function createFfmpegSources(options: FfmpegSourcesOptions): Promis
   const version = await detectFfmpeg(options.ffmpegPath, options.stateDir);
   return (camera) => {
     const { source, realtime, loop, fps, crop } = camera;
-    const context: FfmpegContext = { ...options, version, logger: options.logger.child({ camera: camera.id }) };
+    const context: FfmpegContext = {
+      output: 'planes',
+      ...options,
+      version,
+      logger: options.logger.child({ camera: camera.id }),
+    };
     if (source.kind === 'file') return createFileSource({ path: source.path, realtime, loop, fps, crop }, context);
     return createNetworkSource(camera, source.address, options, context);
   };

@@ -1,4 +1,3 @@
-import type { PlanarImage } from '#shared/core/frame';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
 import type { SizePx } from '#shared/core/inference-geometry';
 import type { FrameNote } from './stderr-parser.ts';
@@ -9,8 +8,17 @@ export interface FrameReaderOptions {
   /** The size that ffmpeg scales a source of this size to. */
   readonly scaledSize: (note: FrameNote) => SizePx;
   readonly pool: FrameBufferPool;
+  /** 3: green, blue, red. 1: brightness alone. */
+  readonly planes: 1 | 3;
   /** A promise back: read no further until it resolves. */
-  readonly onFrame: (note: FrameNote, image: PlanarImage) => Promise<void> | undefined;
+  readonly onFrame: (note: FrameNote, planes: Planes) => Promise<void> | undefined;
+}
+
+/** The bytes of one picture: its planes one after another. */
+export interface Planes {
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly data: Uint8Array<ArrayBuffer>;
 }
 
 /** What became of the bytes that were given. */
@@ -64,7 +72,7 @@ export class FrameReader {
     if (note === undefined) return false;
     this.#note = note;
     this.#size = this.#options.scaledSize(note);
-    this.#data = this.#options.pool.take(this.#size.widthPx * this.#size.heightPx * 3);
+    this.#data = this.#options.pool.take(this.#size.widthPx * this.#size.heightPx * this.#options.planes);
     this.#filled = 0;
     return true;
   }
@@ -74,6 +82,6 @@ export class FrameReader {
     const size = this.#size;
     if (note === null || size === null) return undefined;
     this.#note = null;
-    return this.#options.onFrame(note, { format: 'gbrp', ...size, data: this.#data });
+    return this.#options.onFrame(note, { ...size, data: this.#data });
   }
 }

@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Two pipes from a child to us, as file descriptors: the reading ends do not block, the writing ends are for the child's stdio. */
+/** Pipes from a child to us, as file descriptors: the reading ends do not block, the writing ends are for the child's stdio. */
 export interface OutputPipes {
   readonly pictures: PipeEnds;
   readonly messages: PipeEnds;
+  /** Encoded pictures; only where they were asked for. */
+  readonly encoded: PipeEnds | null;
 }
 
 export interface PipeEnds {
@@ -21,25 +23,31 @@ export interface PipeEnds {
  * messages can be read here and now, when the frame that they speak of has come. Null where there is no mkfifo: then Node's have to do.
  * The names are gone before this returns, so nobody else can open them.
  */
-export async function openOutputPipes(): Promise<OutputPipes | null> {
+export async function openOutputPipes(withEncoded = false): Promise<OutputPipes | null> {
   // 0700, and a name that nobody guesses.
   const folder = await mkdtemp(join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), 'sightline-'));
   try {
-    const pictures = join(folder, 'pictures');
-    const messages = join(folder, 'messages');
-    await promisify(execFile)('mkfifo', ['-m', '600', pictures, messages], { timeout: 5_000 });
-    const first = openPipe(pictures);
+    const names = ['pictures', 'messages', ...(withEncoded ? ['encoded'] : [])].map((name) => join(folder, name));
+    await promisify(execFile)('mkfifo', ['-m', '600', ...names], { timeout: 5_000 });
+    const opened: PipeEnds[] = [];
     try {
-      return { pictures: first, messages: openPipe(messages) };
+      for (const name of names) opened.push(openPipe(name));
     } catch (error) {
-      closePipe(first);
+      for (const ends of opened) closePipe(ends);
       throw error;
     }
+    const [pictures, messages, encoded = null] = opened;
+    return pictures === undefined || messages === undefined ? null : { pictures, messages, encoded };
   } catch {
     return null;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** All that are open, in the order of the child's stdio from 1 on. */
+export function pipesOf({ pictures, messages, encoded }: OutputPipes): readonly PipeEnds[] {
+  return encoded === null ? [pictures, messages] : [pictures, messages, encoded];
 }
 
 /** Closes both ends; for pipes that no child took over. */

@@ -30,6 +30,16 @@ export interface KafkaMessage<Value> extends Message<Value>, RecordPosition {}
 
 /** The message bus on Kafka, whichever client carries it. */
 export interface KafkaMessageBus extends MessageBus {
+  consume<Value>(
+    topic: Topic<Value>,
+    options: SubscribeOptions,
+    handler: (message: KafkaMessage<Value>) => Promise<void>,
+  ): Promise<Subscription>;
+  process<Value>(
+    topic: Topic<Value>,
+    options: SubscribeOptions,
+    handler: (message: KafkaMessage<Value>) => Promise<readonly OutgoingMessage[]>,
+  ): Promise<Subscription>;
   publishWithOffset<Value>(topic: Topic<Value>, message: Message<Value>): Promise<RecordPosition>;
   /** For every partition that this process has been assigned. */
   lag(): PartitionLag[];

@@ -1,0 +1,122 @@
+import type { KafkaMessage } from '#shared/bus/kafka/kafka-message-bus';
+import { outgoing, type OutgoingMessage, type Subscription } from '#shared/bus/message-bus';
+import type { SampledFrame } from '#shared/core/frame';
+import type { Logger } from '#shared/core/logger';
+import type { Metrics } from '#shared/core/metrics';
+import type { Service } from '#shared/core/service';
+import { FrameOrder } from '../../services/inference/core/frame-order.ts';
+import type { InferenceService } from '../../services/inference/service.ts';
+import type { ServiceConnection } from './service-connection.ts';
+
+export interface InferenceWorkerOptions {
+  readonly connection: ServiceConnection;
+  readonly inference: InferenceService;
+  /** Frames under way at once. */
+  readonly maxInFlight: number;
+  readonly group: string;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Frames in, detections out, each frame and its record in one transaction; shares the cameras with the others of its group. */
+export function createInferenceWorker(options: InferenceWorkerOptions): Service {
+  const { connection, inference, logger } = options;
+  const { bus, topics } = connection;
+  const stopping = new AbortController();
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => undefined); // whoever waits for `finished` sees it; before that nobody may be waiting
+  const order = new FrameOrder();
+  const numbers = workerNumbers(options.metrics, connection);
+  let subscription: Subscription | undefined;
+  let closing: Promise<void> | undefined;
+
+  async function handle(message: KafkaMessage<SampledFrame>): Promise<readonly OutgoingMessage[]> {
+    const { key, value: frame } = message;
+    switch (order.judge(frame, message)) {
+      case 'next':
+        return [outgoing(topics.detections, key, await inference.analyse(frame))];
+      case 'stale':
+        logger.warn({ camera: key, epoch: frame.epoch, frame: frame.frameSeq }, 'frame of an epoch that is over');
+        return [outgoing(topics.detections, key, inference.stale(frame))];
+      case 'repeat':
+        numbers.repeat();
+        return [];
+    }
+  }
+
+  async function start(): Promise<void> {
+    await inference.start();
+    await connection.ready([topics.frames.name, topics.detections.name, topics.deadLetters], stopping.signal);
+    const { group, maxInFlight } = options;
+    subscription = await connection.persist(
+      'consumer group',
+      () => bus.process(topics.frames, { group, maxInFlight }, handle),
+      stopping.signal,
+    );
+    subscription.failed.catch(failed.reject);
+    logger.info({ group, topic: topics.frames.name }, 'taking frames');
+  }
+
+  async function close(): Promise<void> {
+    stopping.abort();
+    const steps = [() => subscription?.close(), () => inference.close(), () => connection.close()];
+    const failures: unknown[] = [];
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  return {
+    name: 'inference',
+    start,
+    finished: failed.promise,
+    async drain() {
+      stopping.abort();
+      // Commits what is finished and leaves the group, so that the others take over at once.
+      await subscription?.close();
+      await inference.drain();
+    },
+    close: () => (closing ??= close()),
+    readiness() {
+      if (stopping.signal.aborted) return { ready: false, reason: 'inference is stopping' };
+      const own = inference.readiness();
+      if (!own.ready) return own;
+      return subscription === undefined
+        ? { ready: false, reason: connection.waitsFor ?? 'joining the group' }
+        : { ready: true };
+    },
+  };
+}
+
+function workerNumbers(metrics: Metrics, { bus }: ServiceConnection) {
+  const repeats = metrics
+    .counter({
+      name: 'sightline_inference_repeats_total',
+      help: 'Frames that ingest sent twice, since it did not know whether the broker had them; left out.',
+    })
+    .with({});
+  metrics
+    .gauge({
+      name: 'sightline_inference_lag_frames',
+      help: 'Frames of our partitions that wait, on the broker or here.',
+    })
+    .with({})
+    .follow(() => bus.lag().reduce((sum, { lag }) => sum + lag, 0));
+  metrics
+    .gauge({
+      name: 'sightline_inference_oldest_frame_seconds',
+      help: 'Age of the oldest frame that waits here: what to scale by.',
+    })
+    .with({})
+    .follow(() => Math.max(0, ...bus.lag().map(({ oldestAgeMs }) => oldestAgeMs)) / 1000);
+  metrics
+    .gauge({ name: 'sightline_inference_partitions', help: 'Partitions of frames that this process has.' })
+    .with({})
+    .follow(() => bus.lag().length);
+  return { repeat: () => repeats.add() };
+}

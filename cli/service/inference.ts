@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto';
+import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
+import { createJpegDecoder } from '#shared/images/jpeg-decoder';
+import { packageVersion } from '#shared/runtime/package-version';
+import { systemClock } from '#shared/runtime/system-clock';
+import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
+import { createInferenceService } from '../../services/inference/service.ts';
+import { modelDirectories } from '../model-directories.ts';
+import { createInferenceWorker } from './inference-worker.ts';
+import { serve } from './serve.ts';
+import { openServiceConnection } from './service-connection.ts';
+import { loadServiceSettings, type ServiceRequest } from './service-settings.ts';
+
+/** Decoded pictures on their way to a worker thread and back. */
+const pooledFrameBytes = 32 * 1024 * 1024;
+
+/** `sightline service inference`. */
+export async function runInference(request: ServiceRequest): Promise<void> {
+  const settings = loadServiceSettings(request, process.env);
+  await serve('inference', settings, async ({ logger, metrics }) => {
+    const clock = systemClock;
+    const producer = { service: 'inference', instance_id: randomUUID(), version: packageVersion };
+    const { models_dir: modelsDir, state_dir: stateDir } = settings;
+    const library = createModelLibrary({ directories: modelDirectories({ modelsDir, stateDir }, process.env) });
+    const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
+    const engine = createWorkerThreadEngine({
+      model: await library.load(settings.model),
+      clock,
+      logger,
+      thresholds: {
+        ...(settings.threshold === undefined ? {} : { score: settings.threshold }),
+        perClass: settings.thresholds,
+      },
+      ...(settings.threads === undefined ? {} : { workers: settings.threads }),
+      recycle: (data) => {
+        pool.give(data);
+      },
+    });
+    const decoder = await createJpegDecoder(pool);
+    return createInferenceWorker({
+      connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),
+      inference: createInferenceService({ engine, decoder, producer, clock, logger, metrics }),
+      // One more than there are workers is decoded while those are run; another waits ready.
+      maxInFlight: engine.workers + 2,
+      group: `${settings.topics.prefix}.inference`,
+      logger,
+      metrics,
+    });
+  });
+}

@@ -1,0 +1,178 @@
+import type { CameraClaim, ProducerRecord } from '#schemas';
+import type { TopicReader } from '#shared/bus/kafka/topic-reader';
+import type { Clock } from '#shared/core/clock';
+import { toAppError } from '#shared/core/errors';
+import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
+import type { Logger } from '#shared/core/logger';
+import type { Metrics } from '#shared/core/metrics';
+import type { Service } from '#shared/core/service';
+import { ingestDefaults } from '../../services/ingest/config.ts';
+import { BusOutlet } from '../../services/ingest/core/bus-outlet.ts';
+import { CameraKeeper, type RunningCamera } from '../../services/ingest/core/camera-keeper.ts';
+import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
+import type { LeaseStore, OpenFrameSource } from '../../services/ingest/core/ports.ts';
+import { createIngestService } from '../../services/ingest/service.ts';
+import type { ServiceConnection } from './service-connection.ts';
+
+export interface IngestWorkerOptions {
+  readonly connection: ServiceConnection;
+  readonly leases: LeaseStore;
+  /** All cameras of the installation; this ingest takes its share. */
+  readonly cameras: readonly CameraSpec[];
+  readonly openSource: OpenFrameSource;
+  readonly leaseMs: number;
+  readonly maxCameras: number;
+  readonly pool: FrameBufferPool;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly producer: ProducerRecord;
+}
+
+/** What a camera that is stopped gets to hand on its last frames; less than the supervisor gives the whole process. */
+const handOnTimeoutMs = 8_000;
+
+/** Cameras in, frames out, as one of several that share the cameras. */
+export function createIngestWorker(options: IngestWorkerOptions): Service {
+  const { connection, leases, clock, logger, producer } = options;
+  const { bus, topics } = connection;
+  const stopping = new AbortController();
+  const outlet = new BusOutlet({ clock, logger });
+  /** Epochs of the cameras that run here. */
+  const epochs = new Map<string, number>();
+  const never = Promise.withResolvers<never>();
+  never.promise.catch(() => undefined); // whoever waits for `finished` sees it; before that nobody may be waiting
+  const keeper = new CameraKeeper({ ...options, owner: producer.instance_id, startCamera });
+  let reader: TopicReader | undefined;
+  let following: Promise<void> | undefined;
+  let isStarted = false;
+  let closing: Promise<void> | undefined;
+
+  async function claim(cameraId: string, signal: AbortSignal): Promise<number> {
+    const value: CameraClaim = { camera_id: cameraId, time: clock.nowUs(), producer };
+    const { offset } = await outlet.send(
+      () => bus.publishWithOffset(topics.cameraClaims, { key: cameraId, value }),
+      signal,
+    );
+    // Offsets begin at 0 and epochs at 1.
+    const epoch = Number(offset) + 1;
+    epochs.set(cameraId, epoch);
+    return epoch;
+  }
+
+  function startCamera(camera: CameraSpec): RunningCamera {
+    const abandoned = new AbortController();
+    let isLost = false;
+    const service = createIngestService({
+      ...options,
+      cameras: [camera],
+      config: ingestDefaults,
+      publishFrame: (frame) =>
+        outlet.send(() => bus.publish(topics.frames, { key: camera.id, value: frame }), abandoned.signal),
+      publishStatus: async (status) => {
+        // The camera's word is the other ingest's by now.
+        if (isLost) return;
+        await outlet.send(() => bus.publish(topics.cameraStatus, { key: camera.id, value: status }), abandoned.signal);
+      },
+      epochs: { next: (cameraId) => claim(cameraId, abandoned.signal), close: () => Promise.resolve() },
+      isBusTroubled: () => outlet.trouble !== undefined,
+      random: Math.random,
+    });
+    const close = async (): Promise<void> => {
+      abandoned.abort();
+      await service.close();
+      epochs.delete(camera.id);
+    };
+    let ending: Promise<void> | undefined;
+    void service.start(); // resolves at once; its end is `finished`
+    return {
+      ended: service.finished.catch((error: unknown) => {
+        logger.error({ camera: camera.id, reason: toAppError(error).message }, 'a camera failed');
+      }),
+      stop: () =>
+        (ending ??= (async () => {
+          const limit = new AbortController();
+          await Promise.race([service.drain(), clock.sleep(handOnTimeoutMs, limit.signal).catch(() => undefined)]);
+          limit.abort();
+          await close();
+        })()),
+      giveUp() {
+        isLost = true;
+        return (ending ??= close());
+      },
+    };
+  }
+
+  /** Reads who claims which camera; a newer claim than ours means that the camera is another's. */
+  async function followClaims(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        reader ??= connection.openReader();
+        const topic = topics.cameraClaims.name;
+        for await (const { records } of reader.follow(await reader.span(topic, {}), signal)) {
+          for (const { offset, key, value, headers } of records) {
+            if (key === null || Number(offset) + 1 <= (epochs.get(key) ?? Infinity)) continue;
+            // The serde of this topic gives its records.
+            const claimed = (await connection.serdes.serdeOf(topic).decode({ key, value, headers })) as CameraClaim;
+            if (claimed.producer.instance_id !== producer.instance_id) keeper.claimedElsewhere(key);
+          }
+        }
+      } catch (thrown) {
+        const error = toAppError(thrown);
+        logger.warn({ code: error.code, reason: error.message }, 'claims cannot be read, trying again');
+        await reader?.close().catch(() => undefined); // it failed before
+        reader = undefined;
+        await clock.sleep(1_000, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async function start(): Promise<void> {
+    const names = [topics.frames.name, topics.cameraStatus.name, topics.cameraClaims.name];
+    await connection.ready(names, stopping.signal);
+    following = followClaims(stopping.signal);
+    keeper.want(options.cameras);
+    keeper.start();
+    isStarted = true;
+    logger.info({ cameras: options.cameras.length }, 'sharing the cameras with the other ingests');
+  }
+
+  async function close(): Promise<void> {
+    stopping.abort();
+    const steps = [
+      () => keeper.stop(),
+      () => following,
+      () => reader?.close(),
+      () => leases.close(),
+      () => connection.close(),
+    ];
+    const failures: unknown[] = [];
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  return {
+    name: 'ingest',
+    start,
+    finished: never.promise,
+    async drain() {
+      stopping.abort();
+      await keeper.stop();
+    },
+    close: () => (closing ??= close()),
+    readiness() {
+      if (stopping.signal.aborted) return { ready: false, reason: 'ingest is stopping' };
+      if (!isStarted) return { ready: false, reason: connection.waitsFor ?? 'starting' };
+      const { trouble } = outlet;
+      if (trouble !== undefined) return { ready: false, reason: `Kafka does not take frames: ${trouble.message}` };
+      if (keeper.trouble !== undefined) return { ready: false, reason: `leases do not work: ${keeper.trouble}` };
+      return { ready: true };
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto';
+import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
+import { packageVersion } from '#shared/runtime/package-version';
+import { systemClock } from '#shared/runtime/system-clock';
+import { createMemoryLeaseStore } from '#shared/store/memory-lease-store';
+import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
+import { modelDirectories } from '../model-directories.ts';
+import { createCameraSpecs } from '../run/camera-specs.ts';
+import { createIngestWorker } from './ingest-worker.ts';
+import { serve } from './serve.ts';
+import { openServiceConnection } from './service-connection.ts';
+import { loadServiceSettings, type ServiceRequest } from './service-settings.ts';
+
+/** Brightness of pictures that were just decoded; the pictures themselves are encoded and small. */
+const pooledFrameBytes = 16 * 1024 * 1024;
+
+/** `sightline service ingest`. */
+export async function runIngest(request: ServiceRequest): Promise<void> {
+  const settings = loadServiceSettings(request, process.env);
+  await serve('ingest', settings, async ({ logger, metrics }) => {
+    const clock = systemClock;
+    const producer = { service: 'ingest', instance_id: randomUUID(), version: packageVersion };
+    const { models_dir: modelsDir, state_dir: stateDir } = settings;
+    const library = createModelLibrary({ directories: modelDirectories({ modelsDir, stateDir }, process.env) });
+    // Its manifest says how large pictures have to be; the model itself is not needed here.
+    const { manifest } = await library.find(settings.model);
+    const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
+    return createIngestWorker({
+      connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),
+      leases: createMemoryLeaseStore(),
+      cameras: createCameraSpecs({ ...settings, until_end: false }, process.env),
+      openSource: await createFfmpegSources({
+        ffmpegPath: settings.ffmpeg,
+        geometry: manifest.input,
+        output: 'jpeg',
+        pool,
+        policy: { denyLoopback: settings.deny_loopback, denyPrivate: settings.deny_private },
+        clock,
+        logger,
+      }),
+      leaseMs: settings.lease_s * 1000,
+      maxCameras: settings.max_cameras,
+      pool,
+      clock,
+      logger,
+      metrics,
+      producer,
+    });
+  });
+}

@@ -1,0 +1,60 @@
+import { ensureTopics, type TopicDefinition } from '#shared/bus/kafka/topic-definition';
+import type { ServiceTopics } from '#shared/bus/topics';
+import { AppError } from '#shared/core/errors';
+import type { Logger } from '#shared/core/logger';
+import type { ServiceConnection } from './service-connection.ts';
+import { retentionMs, type ServiceSettings } from './service-settings.ts';
+
+/** The topics of an installation. What they mean is told in docs/distributed.md. */
+export function topicDefinitions(topics: ServiceTopics, settings: ServiceSettings): readonly TopicDefinition[] {
+  const { partitions, replication } = settings.topics;
+  const common = { replicationFactor: replication, minInSyncReplicas: Math.min(2, replication) };
+  const keep = retentionMs(settings);
+  const compacted = {
+    ...common,
+    cleanup: 'compact',
+    // Small topics that are read from their beginning: what is overwritten shall go soon.
+    config: { 'segment.ms': '3600000', 'min.cleanable.dirty.ratio': '0.1' },
+  } as const;
+  return [
+    {
+      ...common,
+      name: topics.frames.name,
+      partitions,
+      cleanup: 'delete',
+      retentionMs: keep.frames,
+      // Whole segments are deleted, so they must not be older than what is kept.
+      config: { 'segment.ms': String(Math.max(60_000, Math.round(keep.frames / 4))) },
+    },
+    // As many as of frames: the records of a camera then come from one partition and go to one.
+    { ...common, name: topics.detections.name, partitions, cleanup: 'delete', retentionMs: keep.results },
+    { ...compacted, name: topics.cameraStatus.name, partitions },
+    // One: the offset of a claim is an epoch, and offsets grow within a partition only.
+    { ...compacted, name: topics.cameraClaims.name, partitions: 1 },
+    { ...common, name: topics.deadLetters, partitions: 1, cleanup: 'delete', retentionMs: keep.results },
+  ];
+}
+
+/** Makes what is missing and changes nothing that is there. May run at any time, again, and several at once. */
+export async function initialise(
+  connection: ServiceConnection,
+  { settings, logger, signal }: { settings: ServiceSettings; logger: Logger; signal: AbortSignal },
+): Promise<void> {
+  const { bus, topics } = connection;
+  await connection.persist(
+    'Kafka',
+    async () => {
+      try {
+        for (const { name, outcome } of await ensureTopics(bus.admin, topicDefinitions(topics, settings)))
+          logger.info({ topic: name, outcome }, 'topic');
+      } catch (error) {
+        // An operator may have decided otherwise, and another number of partitions would tear the order of cameras.
+        if (!(error instanceof AppError) || error.code !== 'SIGHTLINE_KAFKA_TOPIC_MISMATCH') throw error;
+        logger.warn({ differences: error.message }, 'topics have other settings than those asked for; they stay');
+      }
+    },
+    signal,
+  );
+  await connection.persist('schema registry', () => connection.serdes.register(), signal);
+  logger.info({}, 'topics and schemas are ready');
+}

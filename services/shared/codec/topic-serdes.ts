@@ -1,0 +1,94 @@
+import type { ProducerRecord, SchemaName } from '#schemas';
+import type { EncodedSource, RecordSerde, SerdeOfTopic } from '#shared/bus/kafka/serde';
+import type { ServiceTopics } from '#shared/bus/topics';
+import type { Clock } from '#shared/core/clock';
+import { AppError } from '#shared/core/errors';
+import type { SampledFrame } from '#shared/core/frame';
+import { fromFrameRecord, toFrameRecord } from '#shared/core/frame-record';
+import { cloudEventHeaders } from './cloud-event-headers.ts';
+import type { RecordTypes } from './record-codec.ts';
+import { createRegisteredRecordCodec, type RegisteredRecordCodec } from './registered-record.ts';
+import type { SchemaRegistry } from './schema-registry.ts';
+
+export interface TopicSerdes {
+  /** Makes sure of all schemas at the registry; from then on it may be away. */
+  register(): Promise<void>;
+  readonly serdeOf: SerdeOfTopic;
+}
+
+/** Header by which cameras are given their share before their records are decoded. */
+export const priorityHeader = 'sightline-priority';
+
+/** How each topic of the services is written and read: registry-encoded Avro, results with the headers of a CloudEvent. */
+export function createTopicSerdes(
+  topics: ServiceTopics,
+  { registry, producer, clock }: { registry: SchemaRegistry; producer: ProducerRecord; clock: Clock },
+): TopicSerdes {
+  const registrations: (() => Promise<unknown>)[] = [];
+  const codecOf = <Name extends SchemaName>(name: Name, topic: string, registered: (id: number) => void) => {
+    const codec = createRegisteredRecordCodec(name, { registry, subject: `${topic}-value` });
+    registrations.push(async () => registered(await codec.register()));
+    return codec;
+  };
+  const schemaUrl = (id: number): string => `${registry.url}/schemas/ids/${id}`;
+  const resultSerde = <Name extends 'detection-frame' | 'camera-status'>(name: Name, topic: string) => {
+    let dataSchema = '';
+    // The type of one entry of a table whose rows belong together by their name.
+    const codec: RegisteredRecordCodec<RecordTypes[Name]> = codecOf(name, topic, (id) => (dataSchema = schemaUrl(id)));
+    return serde<RecordTypes[Name]>({
+      encode: (record) => ({ value: codec.encode(record), headers: cloudEventHeaders(name, record, dataSchema) }),
+      decode: ({ value }) => codec.decode(value),
+    });
+  };
+  const ignore = (): void => undefined;
+  const frames = codecOf('frame', topics.frames.name, ignore);
+  const claims = codecOf('camera-claim', topics.cameraClaims.name, ignore);
+
+  const frameSerde: RecordSerde<SampledFrame> = {
+    encode(frame) {
+      const value = frames.encode(toFrameRecord(frame, producer, clock));
+      const { priority = 1 } = frame;
+      return priority === 1 ? { value } : { value, headers: { [priorityHeader]: String(priority) } };
+    },
+    decode({ key, value }) {
+      const record = frames.decode(value);
+      const read = (frame: typeof record extends Promise<infer R> | infer R ? R : never): SampledFrame => {
+        if (frame.header.camera_id !== key) {
+          throw new AppError('SIGHTLINE_RECORD_UNDECODABLE', 'the key of the record is not its camera');
+        }
+        return fromFrameRecord(frame, clock);
+      };
+      return record instanceof Promise ? record.then(read) : read(record);
+    },
+  };
+  const serdes = new Map<string, RecordSerde<unknown>>([
+    [topics.frames.name, serde(frameSerde)],
+    [topics.detections.name, resultSerde('detection-frame', topics.detections.name)],
+    [topics.cameraStatus.name, resultSerde('camera-status', topics.cameraStatus.name)],
+    [
+      topics.cameraClaims.name,
+      serde({
+        encode: (claim) => ({ value: claims.encode(claim) }),
+        decode: ({ value }) => claims.decode(value),
+      } satisfies RecordSerde<RecordTypes['camera-claim']>),
+    ],
+  ]);
+  return {
+    async register() {
+      for (const registration of registrations) await registration();
+    },
+    serdeOf(name) {
+      const found = serdes.get(name);
+      if (found === undefined) throw new AppError('SIGHTLINE_INTERNAL', `nobody knows how ${name} is written`);
+      return found;
+    },
+  };
+}
+
+/** The bus holds a topic and its values together, so a serde of the topic is only given values of its type. */
+function serde<Value>(typed: RecordSerde<Value>): RecordSerde<unknown> {
+  return {
+    encode: (value) => typed.encode(value as Value),
+    decode: (record: EncodedSource) => typed.decode(record),
+  };
+}
