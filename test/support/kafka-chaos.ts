@@ -2,7 +2,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { resolve } from 'node:path';
 import type { Topic } from '../../services/shared/bus/message-bus.ts';
-import type { KafkaMessage } from '../../services/shared/bus/kafka/kafka-message-bus.ts';
 import type { KafkaTuning } from '../../services/shared/bus/kafka/kafka-settings.ts';
 import { createTestTopics, openTestBus, type KafkaClientName } from './kafka-buses.ts';
 import type { NumberedMessage, NumberWorkerSettings } from './kafka-number-worker.ts';
@@ -157,7 +156,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const readTo = new Map<string, bigint>();
     await observer.consume(output, { group: `${name}-reader`, maxInFlight: 64 }, (message) => {
       // The reader itself may go back to its last position when the broker dies: what stands at one offset counts once.
-      const { partition, offset } = message as KafkaMessage<NumberedMessage>;
+      const { partition, offset } = message;
       const at = `${String(partition)}/${message.key}`;
       if (offset <= (readTo.get(at) ?? -1n)) return Promise.resolve();
       readTo.set(at, offset);

@@ -105,7 +105,11 @@ export function createInputWriter(input: ModelInput): InputWriter {
   };
 }
 
-type Channel = { readonly from: number; readonly factor: number; readonly offset: number };
+interface Channel {
+  readonly from: number;
+  readonly factor: number;
+  readonly offset: number;
+}
 
 /** Row after row, all three channels in one pass: a pass for each takes half as long again. */
 function writeInterleaved(

@@ -71,7 +71,7 @@ export class CameraKeeper {
   /** Another ingest has claimed the camera. */
   claimedElsewhere(cameraId: string): void {
     const kept = this.#kept.get(cameraId);
-    if (kept === undefined || kept.stopping !== null) return;
+    if (kept?.stopping !== null) return;
     this.#options.logger.warn({ camera: cameraId }, 'another ingest has claimed the camera, giving it up');
     kept.stopping = kept.running.giveUp().finally(() => this.#kept.delete(cameraId));
   }

@@ -1,5 +1,5 @@
 import type { CameraStatus, DetectionFrame } from '../../../schemas/index.ts';
-import { checkRecord, type VerifyRule } from './record-rules.ts';
+import { checkRecord, type Report as ReportProblem, type VerifyRule } from './record-rules.ts';
 
 export interface Violation {
   readonly rule: VerifyRule;
@@ -108,6 +108,8 @@ interface CameraState {
   readonly statedEnds: Map<number, StatedEnd>;
   /** The newest ids, oldest first. */
   readonly recentIds: Set<string>;
+  /** Last frames of epochs that went on after another had begun. */
+  readonly staleEnds: Map<number, number>;
   /** The epoch that the records begin with. */
   firstEpoch: number | undefined;
 }
@@ -154,12 +156,32 @@ export function createVerifyFold(options: {
     { epoch, ...recorded }: NonNullable<CameraState['current']>,
   ): void => {
     const stated = camera.statedEnds.get(epoch);
-    if (stated === undefined) {
+    // Where the two differ the epoch may go on as a stale one: looked at again in the end.
+    if (stated?.frameSeq !== recorded.frameSeq) {
       camera.recordedEnds.set(epoch, recorded);
       return;
     }
     camera.statedEnds.delete(epoch);
     checkEnd(cameraId, camera, epoch, recorded, stated);
+  };
+  /** An ingest that had lost the camera went on for a while: its frames continue those of its epoch, beside those of the new one. */
+  const addStale = (camera: CameraState, { header, accounting }: DetectionFrame, report: ReportProblem): void => {
+    const { epoch, frame_seq: frameSeq } = header;
+    const before = camera.staleEnds.get(epoch) ?? camera.recordedEnds.get(epoch)?.frameSeq ?? 0;
+    if (frameSeq <= before) {
+      report('order', `of an epoch that is over, and comes after its frame ${before}: repeated or out of order`);
+      return;
+    }
+    // What the epoch's own records came to is not known where it was settled or begins outside of what is read.
+    const isKnown = camera.staleEnds.has(epoch) || camera.recordedEnds.has(epoch);
+    if (isKnown && accounting.frames_received !== frameSeq - before)
+      report(
+        'gap',
+        `${frameSeq - before} frames since frame ${before}, but frames_received is ${accounting.frames_received}`,
+      );
+    camera.staleEnds.set(epoch, frameSeq);
+    const recorded = camera.recordedEnds.get(epoch);
+    if (recorded !== undefined) camera.recordedEnds.set(epoch, { ...recorded, frameSeq });
   };
   const endLastEpoch = (cameraId: string, camera: CameraState): void => {
     if (camera.current === undefined) return;
@@ -172,6 +194,12 @@ export function createVerifyFold(options: {
   /** Epochs of which a status speaks and no record does. */
   const reportUnread = (cameraId: string, camera: CameraState): void => {
     for (const [epoch, stated] of camera.statedEnds) {
+      const recorded = camera.recordedEnds.get(epoch);
+      if (recorded !== undefined) {
+        camera.recordedEnds.delete(epoch);
+        checkEnd(cameraId, camera, epoch, recorded, stated);
+        continue;
+      }
       // Its records are older than the excerpt. Of a camera without records nothing tells whether it had some in this time.
       if (startsMidway && (camera.firstEpoch === undefined || epoch < camera.firstEpoch)) continue;
       if (mayFollow(stated)) continue;
@@ -194,6 +222,10 @@ export function createVerifyFold(options: {
       addUp(camera, record);
       checkRecord(record, report);
       const previous = camera.current;
+      if (previous !== undefined && epoch < previous.epoch && isSaidStale(record)) {
+        addStale(camera, record, report);
+        return;
+      }
       if (
         previous !== undefined &&
         (epoch < previous.epoch || (epoch === previous.epoch && frameSeq <= previous.frameSeq))
@@ -230,8 +262,12 @@ export function createVerifyFold(options: {
         camera.statedEnds.set(record.epoch, { frameSeq: record.frame_seq, timeUs: record.time });
         return;
       }
-      camera.recordedEnds.delete(record.epoch);
       const stated = { frameSeq: record.frame_seq, timeUs: record.time };
+      if (recorded.frameSeq !== stated.frameSeq) {
+        camera.statedEnds.set(record.epoch, stated);
+        return;
+      }
+      camera.recordedEnds.delete(record.epoch);
       checkEnd(record.camera_id, camera, record.epoch, recorded, stated);
     },
     addOpenEnd(end) {
@@ -282,11 +318,17 @@ function cameraState(cameras: Map<string, CameraState>, cameraId: string): Camer
       settledEpoch: undefined,
       statedEnds: new Map(),
       recentIds: new Set(),
+      staleEnds: new Map(),
       firstEpoch: undefined,
     };
     cameras.set(cameraId, camera);
   }
   return camera;
+}
+
+/** Dropped because a later epoch had begun, or the record that closes an epoch, which holds no picture. */
+function isSaidStale({ decision }: DetectionFrame): boolean {
+  return decision === 'FILTERED_MOTION' || decision === 'DROPPED';
 }
 
 function cameBefore({ recentIds }: CameraState, messageId: string): boolean {

@@ -1,5 +1,5 @@
-import type { ProducerRecord, SchemaName } from '#schemas';
-import type { EncodedSource, RecordSerde, SerdeOfTopic } from '#shared/bus/kafka/serde';
+import type { FrameRecord, ProducerRecord, ResultName, SchemaName } from '#schemas';
+import { priorityHeader, type EncodedSource, type RecordSerde, type SerdeOfTopic } from '#shared/bus/kafka/serde';
 import type { ServiceTopics } from '#shared/bus/topics';
 import type { Clock } from '#shared/core/clock';
 import { AppError } from '#shared/core/errors';
@@ -16,9 +16,6 @@ export interface TopicSerdes {
   readonly serdeOf: SerdeOfTopic;
 }
 
-/** Header by which cameras are given their share before their records are decoded. */
-export const priorityHeader = 'sightline-priority';
-
 /** How each topic of the services is written and read: registry-encoded Avro, results with the headers of a CloudEvent. */
 export function createTopicSerdes(
   topics: ServiceTopics,
@@ -31,11 +28,14 @@ export function createTopicSerdes(
     return codec;
   };
   const schemaUrl = (id: number): string => `${registry.url}/schemas/ids/${id}`;
-  const resultSerde = <Name extends 'detection-frame' | 'camera-status'>(name: Name, topic: string) => {
+  const resultSerde = (name: ResultName, topic: string) => {
     let dataSchema = '';
-    // The type of one entry of a table whose rows belong together by their name.
-    const codec: RegisteredRecordCodec<RecordTypes[Name]> = codecOf(name, topic, (id) => (dataSchema = schemaUrl(id)));
-    return serde<RecordTypes[Name]>({
+    const codec: RegisteredRecordCodec<RecordTypes[ResultName]> = codecOf(
+      name,
+      topic,
+      (id) => (dataSchema = schemaUrl(id)),
+    );
+    return serde<RecordTypes[ResultName]>({
       encode: (record) => ({ value: codec.encode(record), headers: cloudEventHeaders(name, record, dataSchema) }),
       decode: ({ value }) => codec.decode(value),
     });
@@ -52,7 +52,7 @@ export function createTopicSerdes(
     },
     decode({ key, value }) {
       const record = frames.decode(value);
-      const read = (frame: typeof record extends Promise<infer R> | infer R ? R : never): SampledFrame => {
+      const read = (frame: FrameRecord): SampledFrame => {
         if (frame.header.camera_id !== key) {
           throw new AppError('SIGHTLINE_RECORD_UNDECODABLE', 'the key of the record is not its camera');
         }

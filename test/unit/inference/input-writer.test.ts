@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { PlanarImage } from '#shared/core/frame';
+import type { PlanarImage, Rgb24Image } from '#shared/core/frame';
 import { createInputWriter } from '../../../services/inference/core/input-writer.ts';
 import { picodetManifest, yoloxManifest } from '../../support/manifests.ts';
 
@@ -111,4 +111,31 @@ test.each([
   expect(() => {
     createInputWriter(input).write(wrong);
   }).toThrow(expect.objectContaining({ code: 'SIGHTLINE_FRAME_SIZE_INVALID' }));
+});
+
+/** The same pixels side by side. */
+function interleaved({ widthPx, heightPx, data }: PlanarImage): Rgb24Image {
+  const size = widthPx * heightPx;
+  const pixels = Uint8Array.from({ length: 3 * size }, (_, at) => {
+    const plane = [2, 0, 1][at % 3] ?? 0;
+    return data[plane * size + Math.floor(at / 3)] ?? 0;
+  });
+  return { format: 'rgb24', widthPx, heightPx, data: pixels };
+}
+
+test.each([
+  ['as it is', yoloxManifest.input, 32, 18],
+  ['narrower than the input', yoloxManifest.input, 3, 32],
+  ['with mean and deviation', picodetManifest.input, picodetManifest.input.widthPx, picodetManifest.input.heightPx],
+])('a picture with its colours side by side gives the same input as one in planes: %s', (_, input, width, height) => {
+  const picture = image(width, height);
+  for (let at = 0; at < picture.data.length; at++) picture.data[at] = (at * 31) % 256;
+  const [planar, other] = [createInputWriter(input), createInputWriter(input)];
+  planar.write(picture);
+  other.write(interleaved(picture));
+  const farthest = planar.tensor.reduce(
+    (most, value, at) => Math.max(most, Math.abs(value - (other.tensor[at] ?? NaN))),
+    0,
+  );
+  expect(farthest).toBeLessThan(1e-5);
 });

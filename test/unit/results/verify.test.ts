@@ -277,3 +277,24 @@ test('lists the first violations and counts them all', () => {
   expect(fold.report()).toMatchObject({ violation_count: 4, cameras: [{ violations: 4 }] });
   expect(fold.report().violations).toHaveLength(2);
 });
+
+describe('an epoch that goes on after another has begun', () => {
+  const stale = (frameSeq: number): DetectionFrame => makeOtherFate('DROPPED', { frame_seq: frameSeq, epoch: 1 });
+  const ends = [
+    makeCameraStatus({ state: 'ENDED', epoch: 1, frame_seq: 4 }),
+    makeCameraStatus({ state: 'ENDED', epoch: 5, frame_seq: 2 }),
+  ];
+
+  test('holds where each of its frames is told as dropped, to the end that its ingest told', () => {
+    const report = verify([frame(1), frame(2), frame(1, 1, 5), stale(3), frame(2, 1, 5), stale(4)], ends);
+    expect(rules(report)).toEqual([]);
+    expect(report.cameras).toMatchObject([{ frames_received: 6, frames_dropped: 2, closed_epochs: 2, open_epochs: 0 }]);
+  });
+
+  test('does not hold where it was analysed, skips a frame, comes twice or ends too early', () => {
+    expect(rules(verify([frame(1), frame(1, 1, 5), frame(2)]))).toEqual(['order']);
+    expect(rules(verify([frame(1), frame(1, 1, 5), stale(3)]))).toEqual(['gap']);
+    expect(rules(verify([frame(1), frame(1, 1, 5), stale(2), stale(2)]))).toEqual(['order']);
+    expect(rules(verify([frame(1), frame(2), frame(1, 1, 5), stale(3), frame(2, 1, 5)], ends))).toEqual(['epoch_end']);
+  });
+});

@@ -1,11 +1,17 @@
 import type { LedgerEntry } from './partition-ledger.ts';
+import { priorityHeader } from './serde.ts';
 
 interface KeyQueue {
   readonly waiting: LedgerEntry[];
   inFlight: number;
+  /** Records that this key may still have handled in its turn. */
+  credit: number;
 }
 
-/** Chooses which record is handled next: keys take turns, so that one busy camera cannot keep the others of its partition waiting. */
+/**
+ * Chooses which record is handled next: keys take turns, so that one busy camera cannot keep the others waiting. A turn is as many records
+ * as the key's priority says: every record costs about the same, so this is deficit round robin.
+ */
 export class KeyTurns {
   readonly #perKey: number;
   readonly #keys = new Map<string, KeyQueue>();
@@ -19,7 +25,7 @@ export class KeyTurns {
   add(entry: LedgerEntry): void {
     const key = keyOf(entry);
     let queue = this.#keys.get(key);
-    if (queue === undefined) this.#keys.set(key, (queue = { waiting: [], inFlight: 0 }));
+    if (queue === undefined) this.#keys.set(key, (queue = { waiting: [], inFlight: 0, credit: 0 }));
     if (queue.waiting.push(entry) === 1) this.#turns.push(key);
   }
 
@@ -30,12 +36,16 @@ export class KeyTurns {
       const queue = key === undefined ? undefined : this.#keys.get(key);
       if (key === undefined || queue === undefined) return undefined;
       if (queue.inFlight >= this.#perKey) {
+        queue.credit = 0;
         this.#turns.push(key);
         continue;
       }
       const entry = queue.waiting.shift();
-      if (queue.waiting.length > 0) this.#turns.push(key);
       if (entry === undefined) continue;
+      queue.credit = (queue.credit === 0 ? priorityOf(entry) : queue.credit) - 1;
+      if (queue.waiting.length === 0) queue.credit = 0;
+      else if (queue.credit > 0) this.#turns.unshift(key);
+      else this.#turns.push(key);
       queue.inFlight += 1;
       return entry;
     }
@@ -62,6 +72,15 @@ export class KeyTurns {
       if (queue.inFlight === 0) this.#keys.delete(key);
     }
   }
+}
+
+const highestPriority = 10;
+
+function priorityOf(entry: LedgerEntry): number {
+  const header = entry.record.headers[priorityHeader];
+  if (header === undefined) return 1;
+  const priority = Math.trunc(Number(header));
+  return priority >= 1 ? Math.min(priority, highestPriority) : 1;
 }
 
 /** Records without a key have an order within their partition only. */

@@ -1,6 +1,9 @@
 /** What a record carries beside key and value. Header names are ASCII. */
 export type RecordHeaders = Readonly<Record<string, string | Buffer>>;
 
+/** A whole number from 1 to 10: how many records of its key are handled before it is another key's turn. Absent: 1. */
+export const priorityHeader = 'sightline-priority';
+
 export interface EncodedRecord {
   /** Null deletes the key on a compacted topic. */
   readonly value: Buffer | null;
