@@ -1,0 +1,38 @@
+"""Writes a checkpoint's averaged weights as ONNX: `python export.py --checkpoint DIR/last.pt --out sightline-nano.onnx`; prints parity and sha256."""
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from network import Exported, Nano
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--size", type=int, default=416)
+    args = parser.parse_args()
+    network = Nano()
+    network.load_state_dict(torch.load(args.checkpoint)["average"])
+    exported = Exported(network).eval()
+    example = torch.rand(1, 3, args.size, args.size) * 255
+    torch.onnx.export(
+        exported, (example,), args.out, input_names=["images"], output_names=["output"], opset_version=13, dynamo=False
+    )
+    model = onnx.load(args.out)
+    onnx.checker.check_model(model)
+    with torch.no_grad():
+        expected = exported(example).numpy()
+    got = onnxruntime.InferenceSession(args.out, providers=["CPUExecutionProvider"]).run(None, {"images": example.numpy()})[0]
+    content = Path(args.out).read_bytes()
+    print(f"largest difference {np.abs(got - expected).max():.2e}, {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The network of sightline-nano: small plain convolutions (cheap on a CPU), a two-way neck, one light head for strides 8, 16 and 32.
+
+Input: float32 [N,3,H,W], BGR, 0..255; H and W multiples of 32. Output while training: raw [N, cells, 11] with x, y, log w, log h, and the logits of
+objectness and six classes; exported: the same with the sigmoid applied, which is the output form of YOLOX (arXiv 2107.08430).
+"""
+
+import torch
+from torch import nn
+
+CLASSES = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]
+STRIDES = (8, 16, 32)
+
+
+class Conv(nn.Sequential):
+    def __init__(self, cin: int, cout: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(cout, eps=1e-3, momentum=0.03),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Split(nn.Module):
+    """Half of the channels pass through `depth` residual 3x3 convolutions, the other half goes by (arXiv 1911.11929)."""
+
+    def __init__(self, cin: int, cout: int, depth: int) -> None:
+        super().__init__()
+        half = cout // 2
+        self.by = Conv(cin, half, 1)
+        self.through = Conv(cin, half, 1)
+        self.blocks = nn.ModuleList(Conv(half, half, 3) for _ in range(depth))
+        self.join = Conv(2 * half, cout, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        through = self.through(x)
+        for block in self.blocks:
+            through = through + block(through)
+        return self.join(torch.cat((self.by(x), through), 1))
+
+
+class Head(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.box = nn.Sequential(Conv(width, width, 5, groups=width), Conv(width, width, 1))
+        self.cls = nn.Sequential(Conv(width, width, 5, groups=width), Conv(width, width, 1))
+        self.to_box = nn.Conv2d(width, 5, 1)
+        self.to_cls = nn.Conv2d(width, len(CLASSES), 1)
+        # Nearly every cell is background: starting there keeps the first steps from being all about it.
+        nn.init.constant_(self.to_box.bias[4:], -4.6)
+        nn.init.zeros_(self.to_box.bias[:4])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = torch.cat((self.to_box(self.box(x)), self.to_cls(self.cls(x))), 1)
+        return out.flatten(2).transpose(1, 2)
+
+
+class Nano(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(Conv(3, 16, 3, 2), Conv(16, 32, 3, 2), Split(32, 32, 1))
+        self.s8 = nn.Sequential(Conv(32, 64, 3, 2), Split(64, 64, 2))
+        self.s16 = nn.Sequential(Conv(64, 112, 3, 2), Split(112, 112, 2))
+        self.s32 = nn.Sequential(Conv(112, 176, 3, 2), Split(176, 176, 1))
+        self.pool = nn.ModuleList(nn.MaxPool2d(size, 1, size // 2) for size in (5, 9, 13))
+        self.after_pool = Conv(4 * 176, 112, 1)
+        width = 64
+        self.l16 = Conv(112, width, 1)
+        self.l8 = Conv(64, width, 1)
+        self.l32 = Conv(112, width, 1)
+        self.up16 = Split(2 * width, width, 1)
+        self.up8 = Split(2 * width, width, 1)
+        self.down16 = Conv(width, width, 3, 2)
+        self.down32 = Conv(width, width, 3, 2)
+        self.out16 = Split(2 * width, width, 1)
+        self.out32 = Split(2 * width, width, 1)
+        self.heads = nn.ModuleList(Head(width) for _ in STRIDES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = (x - 114.0) * (1 / 64.0)
+        p8 = self.s8(self.stem(x))
+        p16 = self.s16(p8)
+        p32 = self.s32(p16)
+        p32 = self.l32(self.after_pool(torch.cat((p32, *(pool(p32) for pool in self.pool)), 1)))
+        up = nn.functional.interpolate
+        n16 = self.up16(torch.cat((self.l16(p16), up(p32, scale_factor=2.0, mode="nearest")), 1))
+        n8 = self.up8(torch.cat((self.l8(p8), up(n16, scale_factor=2.0, mode="nearest")), 1))
+        n16 = self.out16(torch.cat((n16, self.down16(n8)), 1))
+        n32 = self.out32(torch.cat((p32, self.down32(n16)), 1))
+        return torch.cat([head(level) for head, level in zip(self.heads, (n8, n16, n32))], 1)
+
+
+class Exported(nn.Module):
+    def __init__(self, network: Nano) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        out = self.network(images)
+        return torch.cat((out[..., :4], torch.sigmoid(out[..., 4:])), -1)
+
+
+def grid(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Column and row of every cell [cells, 2], and its stride [cells, 1], in the order of the output."""
+    cells, strides = [], []
+    for stride in STRIDES:
+        rows, columns = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
+        cells.append(torch.stack((columns, rows), -1).reshape(-1, 2))
+        strides.append(torch.full((cells[-1].shape[0], 1), stride))
+    return torch.cat(cells).float(), torch.cat(strides).float()

@@ -1,0 +1,211 @@
+"""Trains sightline-nano by dense distillation: `python train.py --data DATA --out DIR --minutes 60`. Resumes from DIR/last.pt.
+
+Every cell of the student learns what the same cell of YOLOX-nano says of the same pixels: score (quality focal loss, arXiv 2006.04388), class
+(relative to the best), and box (L1 and GIoU, arXiv 1902.09630), weighted by the teacher's score. A second process makes samples; each is used several times, mirrored at random.
+"""
+
+import argparse
+import csv
+import math
+import multiprocessing
+import os
+import queue
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import samples
+from network import Nano, grid
+
+
+def produce(data: str, seed: int, out: multiprocessing.Queue) -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+    root = Path(data)
+    clips = [root / "videos" / name for name in TRAIN_CLIPS]
+    pictures = samples.read_pictures([root / "train" / "images"], clips)
+    teacher = samples.load_teacher(root / "models" / "yolox_nano.onnx")
+    rng = random.Random(seed)
+    np.random.seed(seed)
+    while True:
+        picture = samples.augmented(pictures, rng)
+        out.put((picture, samples.teach(teacher, picture)))
+
+
+# Held out for judging: one-by-one-person-detection, worker-zone, face-demographics.
+TRAIN_CLIPS = [
+    "udacity-solidWhiteRight.mp4",
+    "car-detection.mp4",
+    "person-bicycle-car-detection-preview.mp4",
+    "classroom-preview.mp4",
+]
+
+
+class Replay:
+    """The latest samples, to draw from again."""
+
+    def __init__(self, capacity: int) -> None:
+        self.items: list[tuple[np.ndarray, np.ndarray]] = []
+        self.capacity = capacity
+        self.at = 0
+
+    def add(self, item: tuple[np.ndarray, np.ndarray]) -> None:
+        if len(self.items) < self.capacity:
+            self.items.append(item)
+        else:
+            self.items[self.at] = item
+            self.at = (self.at + 1) % self.capacity
+
+
+def mirrored(picture: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    size = picture.shape[0]
+    parts, start = [], 0
+    for stride in (8, 16, 32):
+        side = size // stride
+        part = target[start : start + side * side].reshape(side, side, -1)[:, ::-1].copy()
+        # A teacher's x is an offset from the column: column + x mirrors to (side - column - x), and the new column is side - 1 - column.
+        part[..., 0] = 1 - part[..., 0]
+        parts.append(part.reshape(side * side, -1))
+        start += side * side
+    return np.ascontiguousarray(picture[:, ::-1]), np.concatenate(parts)
+
+
+def giou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Of boxes as centre and size [n, 4]."""
+    a0, a1, b0, b1 = a[:, :2] - a[:, 2:] / 2, a[:, :2] + a[:, 2:] / 2, b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2
+    inter = (torch.minimum(a1, b1) - torch.maximum(a0, b0)).clamp(min=0).prod(1)
+    union = a[:, 2:].prod(1) + b[:, 2:].prod(1) - inter
+    hull = (torch.maximum(a1, b1) - torch.minimum(a0, b0)).prod(1).clamp(min=1e-6)
+    return inter / union.clamp(min=1e-6) - (hull - union) / hull
+
+
+def losses(out: torch.Tensor, target: torch.Tensor, cells: torch.Tensor, strides: torch.Tensor):
+    score = target[..., 4]
+    total = score.sum().clamp(min=1.0)
+    logit = out[..., 4]
+    quality = (torch.sigmoid(logit) - score).abs().pow(2)
+    objectness = (F.binary_cross_entropy_with_logits(logit, score, reduction="none") * quality).sum() / total
+    strong = score > 0.04
+    weight = score[strong]
+    classes = (
+        F.binary_cross_entropy_with_logits(out[..., 5:][strong], target[..., 5:][strong], reduction="none").sum(1) * weight
+    ).sum() / total
+    where = strong.nonzero()[:, 1]
+
+    def boxes(raw: torch.Tensor) -> torch.Tensor:
+        centre = (raw[:, :2] + cells[where]) * strides[where]
+        return torch.cat((centre, raw[:, 2:4].clamp(-4, 5).exp() * strides[where]), 1)
+
+    ours, theirs = out[..., :4][strong], target[..., :4][strong]
+    overlap = ((1 - giou(boxes(ours), boxes(theirs))) * weight).sum() / total
+    near = (F.smooth_l1_loss(ours, theirs, reduction="none", beta=0.2).sum(1) * weight).sum() / total
+    return 1.5 * objectness, classes, 2.0 * overlap, 0.5 * near
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, help="folder with train/images, videos and models/yolox_nano.onnx")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--minutes", type=float, default=60, help="wall time of the whole schedule")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    out_dir = Path(args.out)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    network = Nano().to(memory_format=torch.channels_last)
+    average = Nano()
+    average.load_state_dict(network.state_dict())
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}], lr=args.lr)
+    step, spent = 0, 0.0
+    checkpoint = out_dir / "last.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint)
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, spent = state["step"], state["spent"]
+    print(f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, from step {step}", flush=True)
+
+    ready: multiprocessing.Queue = multiprocessing.Queue(128)
+    producer = multiprocessing.Process(target=produce, args=(args.data, args.seed + step, ready), daemon=True)
+    producer.start()
+    replay = Replay(6000)
+    rng = random.Random(args.seed + step)
+    cells, strides = grid(samples.SIZE, samples.SIZE)
+    log = csv.writer(open(out_dir / "log.csv", "a", newline=""))
+    begun, told, sums = time.monotonic() - spent, time.monotonic(), np.zeros(4)
+    count, saved = 0, time.monotonic()
+    network.train()
+    while time.monotonic() - begun < args.minutes * 60:
+        while len(replay.items) < 4 * args.batch:
+            replay.add(ready.get())
+        for _ in range(args.batch):
+            try:
+                replay.add(ready.get_nowait())
+            except queue.Empty:
+                break
+        drawn = [rng.choice(replay.items) for _ in range(args.batch)]
+        drawn = [mirrored(*item) if rng.random() < 0.5 else item for item in drawn]
+        pixels = torch.from_numpy(np.stack([picture for picture, _ in drawn]).transpose(0, 3, 1, 2)).float()
+        pixels = (pixels * (0.85 + 0.3 * torch.rand(len(drawn), 1, 1, 1))).clamp(0, 255)
+        target = torch.from_numpy(np.stack([target for _, target in drawn])).float()
+        progress = (time.monotonic() - begun) / (args.minutes * 60)
+        rate = args.lr * min(1, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1, progress))))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast("cpu", torch.bfloat16):
+            out = network(pixels.contiguous(memory_format=torch.channels_last))
+        parts = losses(out.float(), target, cells, strides)
+        optimizer.zero_grad(set_to_none=True)
+        sum(parts).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+        optimizer.step()
+        step += 1
+        count += 1
+        decay = min(0.998, (1 + step) / (20 + step))
+        with torch.no_grad():
+            for ours, theirs in zip(average.state_dict().values(), network.state_dict().values()):
+                if ours.dtype.is_floating_point:
+                    ours.lerp_(theirs, 1 - decay)
+                else:
+                    ours.copy_(theirs)
+        sums += np.array([float(part.detach()) for part in parts])
+        now = time.monotonic()
+        if now - told > 30:
+            row = [step, round((now - begun) / 60, 1), round(rate, 6), *(round(v, 4) for v in sums / count), round(count * args.batch / (now - told), 1)]
+            log.writerow(row)
+            print(*row, len(replay.items), ready.qsize(), flush=True)
+            told, sums, count = now, np.zeros(4), 0
+        if now - saved > 120:
+            save(checkpoint, network, average, optimizer, step, now - begun)
+            saved = now
+    save(checkpoint, network, average, optimizer, step, time.monotonic() - begun)
+    producer.kill()
+    os._exit(0)
+
+
+def save(path: Path, network: Nano, average: Nano, optimizer, step: int, spent: float) -> None:
+    state = {
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+        "spent": spent,
+    }
+    torch.save(state, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
+
+
+if __name__ == "__main__":
+    main()
