@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { openKafkaMessageBus } from '../../../services/shared/bus/kafka/open-kafka-bus.ts';
+import { defaultKafkaTuning } from '../../../services/shared/bus/kafka/kafka-settings.ts';
+import { serviceTopics } from '../../../services/shared/bus/topics.ts';
+import { createSchemaRegistry } from '../../../services/shared/codec/schema-registry.ts';
+import { createTopicSerdes } from '../../../services/shared/codec/topic-serdes.ts';
+import type { SampledFrame } from '../../../services/shared/core/frame.ts';
+import { systemClock } from '../../../services/shared/runtime/system-clock.ts';
+import { schemaRegistryUnavailable, startSchemaRegistry, type SchemaRegistryServer } from '../../support/apicurio.ts';
+import { demoSceneClip } from '../../support/demo-scene-clip.ts';
+import { until } from '../../support/e2e-run.ts';
+import { silentLogger } from '../../support/kafka-buses.ts';
+import { quickSessionBroker } from '../../support/kafka-chaos.ts';
+import { startKafka, type KafkaServer } from '../../support/kafka-server.ts';
+import { prepareServices, readiness, stopService } from '../../support/service-processes.ts';
+
+const isSkipped =
+  schemaRegistryUnavailable() !== undefined ||
+  inject('kafkaBrokers').length === 0 ||
+  process.env['KAFKA_BROKERS'] !== undefined;
+
+describe.skipIf(isSkipped)('the services over Kafka', () => {
+  let kafka: KafkaServer;
+  let registry: SchemaRegistryServer;
+  beforeAll(async () => {
+    [kafka, registry] = await Promise.all([startKafka({ config: quickSessionBroker }), startSchemaRegistry()]);
+  }, 120_000);
+  afterAll(() => Promise.all([kafka.stop(), registry.stop()]));
+  const prepare = (prefix: string) => prepareServices(prefix, { brokers: kafka.brokers, registryUrl: registry.url });
+
+  it('lose no frame, repeat none and keep their order when an inference and then the ingest are killed', async () => {
+    const services = await prepare('killed');
+    await services.init();
+    const clip = await demoSceneClip();
+    await services.configure({ a: { url: clip, loop: true, fps: 10 }, b: { url: clip, loop: true, fps: 10 } });
+    const [first, second] = [services.start('inference'), services.start('inference')];
+    await Promise.all([first, second].map((service) => service.untilStderr('taking frames')));
+    const ingest = services.start('ingest');
+    await services.untilWritten(40);
+
+    first.child.kill('SIGKILL');
+    await first.finished;
+    await services.untilWritten(60);
+    ingest.child.kill('SIGKILL');
+    await ingest.finished;
+    await until(services.run.livingDecoders, (decoders) => decoders.length === 0);
+    const next = services.start('ingest');
+    await next.untilStderr('"state":"ONLINE"');
+    await services.untilWritten(40);
+    await stopService(next);
+    await stopService(second);
+
+    const report = await services.verify();
+    expect(report.violations).toEqual([]);
+    expect(report.cameras).toMatchObject([
+      { camera_id: 'a', epochs: 2, closed_epochs: 1, frames_failed: 0 },
+      { camera_id: 'b', epochs: 2, closed_epochs: 1, frames_failed: 0 },
+    ]);
+    for (const camera of report.cameras) expect(camera.frames_analysed).toBeGreaterThan(40);
+    expect(await services.run.livingDecoders()).toEqual([]);
+  });
+
+  it('wait for what is not there yet, and give every frame its record: poison, stale and repeated ones too', async () => {
+    const services = await prepare('odd');
+    const inference = services.start('inference');
+    const waiting = await until(
+      () => readiness(inference),
+      ({ reason }) => reason?.includes('odd.frames') === true,
+    );
+    expect(waiting).toMatchObject({ ready: false });
+    await services.init();
+    await until(
+      () => readiness(inference),
+      ({ ready }) => ready,
+    );
+
+    const topics = serviceTopics('odd');
+    const producer = { service: 'test', instance_id: randomUUID(), version: '0' };
+    const serdes = createTopicSerdes(topics, {
+      registry: createSchemaRegistry({ url: registry.url }),
+      producer,
+      clock: systemClock,
+    });
+    await serdes.register();
+    const garbage = Buffer.from('no record of ours');
+    const bus = await openKafkaMessageBus(
+      'platformatic',
+      { brokers: kafka.brokers, clientId: 'odd-writer' },
+      {
+        serdeOf: (name) => ({
+          encode: (value) => (value === garbage ? { value: garbage } : serdes.serdeOf(name).encode(value)),
+          decode: (record) => (name === topics.deadLetters ? record : serdes.serdeOf(name).decode(record)),
+        }),
+        deadLettersTopic: topics.deadLetters,
+        tuning: defaultKafkaTuning,
+        logger: silentLogger,
+      },
+    );
+    try {
+      const jpeg = await sharp({ create: { width: 64, height: 36, channels: 3, background: '#404040' } })
+        .jpeg()
+        .toBuffer();
+      const frame = (epoch: number, frameSeq: number, data: Uint8Array = jpeg): SampledFrame => ({
+        cameraId: 'a',
+        epoch,
+        frameSeq,
+        fate: 'analyse',
+        times: {
+          captureTimeUs: systemClock.nowUs(),
+          captureTimeSource: 'ARRIVAL',
+          captureTimeErrorMs: null,
+          ingestTimeUs: systemClock.nowUs(),
+          ptsUs: null,
+        },
+        sourceWidthPx: 640,
+        sourceHeightPx: 360,
+        image: { format: 'jpeg', widthPx: 64, heightPx: 36, data },
+        motion: null,
+        accounting: {
+          frames_received: 1,
+          frames_analysed: 1,
+          frames_filtered: 0,
+          frames_dropped_ingest: 0,
+          frames_dropped_deadline: 0,
+          frames_failed: 0,
+          drops_by_reason: {},
+          decode_errors: 0,
+          target_fps: 5,
+          effective_fps: 5,
+          load_state: 'NORMAL',
+        },
+        deadlineMs: null,
+        tags: {},
+      });
+      const late = { ...frame(7, 3), deadlineMs: systemClock.monotonicMs() - 1_000 };
+      const torn = frame(7, 2, jpeg.subarray(0, 200));
+      const sent = [frame(3, 1), frame(7, 1), frame(3, 2), torn, garbage, late, frame(7, 4), frame(7, 4), frame(7, 5)];
+      for (const value of sent) await bus.publish({ name: topics.frames.name }, { key: 'a', value });
+      const detections = await until(services.detections, (records) => records.at(-1)?.header.frame_seq === 5);
+      const told = detections.map(({ header, decision, failure_code: code, accounting }) =>
+        [`${header.epoch}/${header.frame_seq}`, decision, code, ...Object.keys(accounting.drops_by_reason)].filter(
+          (part) => part !== null,
+        ),
+      );
+      expect(told).toEqual([
+        ['3/1', 'ANALYSED'],
+        ['7/1', 'ANALYSED'],
+        ['3/2', 'DROPPED', 'stale_epoch'],
+        ['7/2', 'FAILED', 'SIGHTLINE_FRAME_UNDECODABLE'],
+        ['7/3', 'EXPIRED'],
+        ['7/4', 'ANALYSED'],
+        ['7/5', 'ANALYSED'],
+      ]);
+      expect((await services.verify()).violations).toEqual([]);
+
+      const letters: { readonly value: Buffer | null; readonly headers: Readonly<Record<string, string | Buffer>> }[] =
+        [];
+      await bus.consume<(typeof letters)[number]>(
+        { name: topics.deadLetters },
+        { group: 'odd-reader', maxInFlight: 1 },
+        async ({ value }) => void letters.push(value),
+      );
+      await until(
+        () => Promise.resolve(letters.length),
+        (count) => count === 1,
+      );
+      expect(letters[0]?.value?.toString()).toBe('no record of ours');
+      expect(letters[0]?.headers['sightline-reason-code']?.toString()).toBe('SIGHTLINE_RECORD_UNDECODABLE');
+    } finally {
+      await bus.close();
+    }
+    await stopService(inference);
+  });
+});
