@@ -173,4 +173,40 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
     }
     await stopService(inference);
   });
+
+  it('go on by themselves after Kafka was killed and came back, and tell what was dropped', async () => {
+    const services = await prepare('outage');
+    await services.init();
+    const clip = await demoSceneClip();
+    await services.configure({ a: { url: clip, loop: true, fps: 10, max_age_s: 1 } });
+    const inference = services.start('inference');
+    await inference.untilStderr('taking frames');
+    const ingest = services.start('ingest');
+    await services.untilWritten(20);
+    const [node] = kafka.nodes;
+    if (node === undefined) throw new Error('no broker of ours');
+    await node.kill();
+    const waiting = await until(
+      () => readiness(ingest),
+      ({ ready }) => !ready,
+    );
+    expect(waiting.reason).toContain('Kafka does not take frames');
+    // Longer than what may wait in a queue of four at ten a second.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await node.restart();
+    await until(
+      () => readiness(ingest),
+      ({ ready }) => ready,
+    );
+    await services.untilWritten(20);
+    await stopService(ingest);
+    await stopService(inference);
+    const report = await services.verify();
+    expect(report.violations).toEqual([]);
+    expect(report.cameras).toMatchObject([{ camera_id: 'a', epochs: 1, closed_epochs: 1 }]);
+    const drops = (await services.detections()).map(
+      ({ accounting }) => accounting.drops_by_reason.bus_unavailable ?? 0,
+    );
+    expect(drops.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(5);
+  });
 });
