@@ -14,7 +14,7 @@ export interface AvroRecordSchema {
 
 /** The records that a run leaves behind, in files or on topics. */
 export type ResultName = 'detection-frame' | 'camera-status';
-export type SchemaName = ResultName | 'frame' | 'camera-claim';
+export type SchemaName = ResultName | 'frame' | 'camera-claim' | 'ingest-presence';
 
 export interface SchemaEntry {
   readonly name: SchemaName;
@@ -37,6 +37,7 @@ export const schemas: Readonly<Record<SchemaName, SchemaEntry>> = {
   'camera-status': loadSchema('camera-status', 1, './camera-status.avsc'),
   frame: loadSchema('frame', 1, './frame.avsc'),
   'camera-claim': loadSchema('camera-claim', 1, './camera-claim.avsc'),
+  'ingest-presence': loadSchema('ingest-presence', 1, './ingest-presence.avsc'),
 };
 
 /** A version as it was released; the files of the ledger never change. */

@@ -196,3 +196,12 @@ export interface CameraClaim {
   readonly time: number;
   readonly producer: ProducerRecord;
 }
+
+/** Told by every ingest some times in each lease. */
+export interface IngestPresence {
+  readonly instance_id: string;
+  readonly time: number;
+  readonly is_leaving: boolean;
+  readonly cameras: readonly string[];
+  readonly version: string;
+}

@@ -1,5 +1,5 @@
 import type { CameraClaim, ProducerRecord } from '#schemas';
-import type { TopicReader } from '#shared/bus/kafka/topic-reader';
+import type { Topic } from '#shared/bus/message-bus';
 import type { Clock } from '#shared/core/clock';
 import { toAppError } from '#shared/core/errors';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
@@ -10,13 +10,13 @@ import { ingestDefaults } from '../../services/ingest/config.ts';
 import { BusOutlet } from '../../services/ingest/core/bus-outlet.ts';
 import { CameraKeeper, type RunningCamera } from '../../services/ingest/core/camera-keeper.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
-import type { LeaseStore, OpenFrameSource } from '../../services/ingest/core/ports.ts';
+import type { OpenFrameSource } from '../../services/ingest/core/ports.ts';
+import { PresenceLeases } from '../../services/ingest/core/presence-leases.ts';
 import { createIngestService } from '../../services/ingest/service.ts';
 import type { ServiceConnection } from './service-connection.ts';
 
 export interface IngestWorkerOptions {
   readonly connection: ServiceConnection;
-  readonly leases: LeaseStore;
   /** All cameras of the installation; this ingest takes its share. */
   readonly cameras: readonly CameraSpec[];
   readonly openSource: OpenFrameSource;
@@ -34,7 +34,7 @@ const handOnTimeoutMs = 8_000;
 
 /** Cameras in, frames out, as one of several that share the cameras. */
 export function createIngestWorker(options: IngestWorkerOptions): Service {
-  const { connection, leases, clock, logger, producer } = options;
+  const { connection, clock, logger, producer } = options;
   const { bus, topics } = connection;
   const stopping = new AbortController();
   const outlet = new BusOutlet({ clock, logger });
@@ -42,9 +42,15 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
   const epochs = new Map<string, number>();
   const never = Promise.withResolvers<never>();
   never.promise.catch(() => undefined); // whoever waits for `finished` sees it; before that nobody may be waiting
-  const keeper = new CameraKeeper({ ...options, owner: producer.instance_id, startCamera });
-  let reader: TopicReader | undefined;
-  let following: Promise<void> | undefined;
+  const leases = new PresenceLeases({
+    publish: async (value) =>
+      Number((await bus.publishWithOffset(topics.ingestPresence, { key: value.instance_id, value })).offset),
+    version: producer.version,
+    clock,
+  });
+  const keeper = new CameraKeeper({ ...options, leases, owner: producer.instance_id, startCamera });
+  const unfollow = new AbortController();
+  let following: Promise<unknown> | undefined;
   let isStarted = false;
   let closing: Promise<void> | undefined;
 
@@ -103,34 +109,57 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
     };
   }
 
-  /** Reads who claims which camera; a newer claim than ours means that the camera is another's. */
-  async function followClaims(signal: AbortSignal): Promise<void> {
+  /** A newer claim than ours means that the camera is another's. */
+  function heardClaim({ camera_id: cameraId, producer: claimer }: CameraClaim, offset: bigint): void {
+    const isNewer = Number(offset) + 1 > (epochs.get(cameraId) ?? Infinity);
+    if (isNewer && claimer.instance_id !== producer.instance_id) keeper.claimedElsewhere(cameraId);
+  }
+
+  /** Reads a small topic from its beginning and on, whatever happens to Kafka meanwhile. */
+  async function follow<Value>(
+    topic: Topic<Value>,
+    onValue: (value: Value, offset: bigint, ageMs: number) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const serde = connection.serdes.serdeOf(topic.name);
     while (!signal.aborted) {
+      const reader = connection.openReader();
       try {
-        reader ??= connection.openReader();
-        const topic = topics.cameraClaims.name;
-        for await (const { records } of reader.follow(await reader.span(topic, {}), signal)) {
-          for (const { offset, key, value, headers } of records) {
-            if (key === null || Number(offset) + 1 <= (epochs.get(key) ?? Infinity)) continue;
-            // The serde of this topic gives its records.
-            const claimed = (await connection.serdes.serdeOf(topic).decode({ key, value, headers })) as CameraClaim;
-            if (claimed.producer.instance_id !== producer.instance_id) keeper.claimedElsewhere(key);
+        for await (const { records } of reader.follow(await reader.span(topic.name, {}), signal)) {
+          for (const { offset, key, value, headers, timestampMs } of records) {
+            if (key === null) continue;
+            try {
+              const decoded = await serde.decode({ key, value, headers });
+              // The serde of a topic gives its records.
+              onValue(decoded as Value, offset, clock.nowUs() / 1000 - timestampMs);
+            } catch (thrown) {
+              const error = toAppError(thrown);
+              if (error.retryable) throw error;
+              logger.warn({ topic: topic.name, offset: Number(offset), reason: error.message }, 'record passed over');
+            }
           }
         }
       } catch (thrown) {
         const error = toAppError(thrown);
-        logger.warn({ code: error.code, reason: error.message }, 'claims cannot be read, trying again');
-        await reader?.close().catch(() => undefined); // it failed before
-        reader = undefined;
+        logger.warn({ topic: topic.name, code: error.code, reason: error.message }, 'cannot be read, trying again');
         await clock.sleep(1_000, signal).catch(() => undefined);
+      } finally {
+        await reader.close().catch(() => undefined); // it may have failed before
       }
     }
   }
 
   async function start(): Promise<void> {
-    const names = [topics.frames.name, topics.cameraStatus.name, topics.cameraClaims.name];
+    const names = [topics.frames.name, topics.cameraStatus.name, topics.cameraClaims.name, topics.ingestPresence.name];
     await connection.ready(names, stopping.signal);
-    following = followClaims(stopping.signal);
+    following = Promise.all([
+      follow(topics.cameraClaims, heardClaim, unfollow.signal),
+      follow(
+        topics.ingestPresence,
+        (presence, offset, ageMs) => leases.heard(presence, Number(offset), ageMs),
+        unfollow.signal,
+      ),
+    ]);
     keeper.want(options.cameras);
     keeper.start();
     isStarted = true;
@@ -139,13 +168,7 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
 
   async function close(): Promise<void> {
     stopping.abort();
-    const steps = [
-      () => keeper.stop(),
-      () => following,
-      () => reader?.close(),
-      () => leases.close(),
-      () => connection.close(),
-    ];
+    const steps = [() => keeper.stop(), () => unfollow.abort(), () => following, () => connection.close()];
     const failures: unknown[] = [];
     for (const step of steps) {
       try {

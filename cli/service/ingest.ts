@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
 import { packageVersion } from '#shared/runtime/package-version';
 import { systemClock } from '#shared/runtime/system-clock';
-import { createMemoryLeaseStore } from '#shared/store/memory-lease-store';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
 import { modelDirectories } from '../model-directories.ts';
@@ -28,7 +27,6 @@ export async function runIngest(request: ServiceRequest): Promise<void> {
     const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
     return createIngestWorker({
       connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),
-      leases: createMemoryLeaseStore(),
       cameras: createCameraSpecs({ ...settings, until_end: false }, process.env),
       openSource: await createFfmpegSources({
         ffmpegPath: settings.ffmpeg,

@@ -31,6 +31,8 @@ export function topicDefinitions(topics: ServiceTopics, settings: ServiceSetting
     { ...compacted, name: topics.cameraStatus.name, partitions },
     // One: the offset of a claim is an epoch, and offsets grow within a partition only.
     { ...compacted, name: topics.cameraClaims.name, partitions: 1 },
+    // Nobody needs what was told an hour ago. One partition: who has read his own word has read all that was said before.
+    { ...common, name: topics.ingestPresence.name, partitions: 1, cleanup: 'delete', retentionMs: 3_600_000 },
     { ...common, name: topics.deadLetters, partitions: 1, cleanup: 'delete', retentionMs: keep.results },
   ];
 }

@@ -11,7 +11,7 @@ export interface ServiceProcesses {
   readonly prefix: string;
   readonly run: E2eRun;
   init(): Promise<void>;
-  start(name: 'ingest' | 'inference', ...more: readonly string[]): RunningSightline;
+  start(name: 'ingest' | 'inference', environment?: Readonly<Record<string, string>>): RunningSightline;
   /** The cameras of every ingest that is started from now on. */
   configure(cameras: Readonly<Record<string, object>>): Promise<void>;
   /** End offsets of detections, added up; grows with every transaction. */
@@ -59,7 +59,7 @@ export async function prepareServices(
       const ended = await runSightline(['service', 'init'], environment);
       expect(ended, ended.stderr).toMatchObject({ code: 0 });
     },
-    start: (name, ...more) => startSightline(['service', name, '--config', configFile, ...more], environment),
+    start: (name, more = {}) => startSightline(['service', name, '--config', configFile], { ...environment, ...more }),
     configure: (cameras) => writeFile(configFile, JSON.stringify({ cameras })),
     written,
     async untilWritten(more) {

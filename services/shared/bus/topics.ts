@@ -1,4 +1,4 @@
-import type { CameraClaim, CameraStatus, DetectionFrame } from '#schemas';
+import type { CameraClaim, CameraStatus, DetectionFrame, IngestPresence } from '#schemas';
 import type { SampledFrame } from '#shared/core/frame';
 import type { Topic } from './message-bus.ts';
 
@@ -12,6 +12,7 @@ export interface ServiceTopics {
   readonly detections: Topic<DetectionFrame>;
   readonly cameraStatus: Topic<CameraStatus>;
   readonly cameraClaims: Topic<CameraClaim>;
+  readonly ingestPresence: Topic<IngestPresence>;
   /** Records that could not be read, as they were. */
   readonly deadLetters: string;
 }
@@ -22,6 +23,7 @@ export function serviceTopics(prefix: string): ServiceTopics {
     detections: { name: `${prefix}.detections` },
     cameraStatus: { name: `${prefix}.camera-status` },
     cameraClaims: { name: `${prefix}.camera-claims` },
+    ingestPresence: { name: `${prefix}.ingest-presence` },
     deadLetters: `${prefix}.dead-letters`,
   };
 }

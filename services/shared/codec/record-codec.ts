@@ -1,4 +1,11 @@
-import { schemas, type CameraClaim, type CameraStatus, type DetectionFrame, type FrameRecord } from '#schemas';
+import {
+  schemas,
+  type CameraClaim,
+  type CameraStatus,
+  type DetectionFrame,
+  type FrameRecord,
+  type IngestPresence,
+} from '#schemas';
 import { createAvroType, type AvroType } from './avro-type.ts';
 
 /** The records that we write, by the name of their schema. */
@@ -7,6 +14,7 @@ export interface RecordTypes {
   readonly 'camera-status': CameraStatus;
   readonly frame: FrameRecord;
   readonly 'camera-claim': CameraClaim;
+  readonly 'ingest-presence': IngestPresence;
 }
 
 /** Avro of every record in its current version. */
@@ -15,4 +23,5 @@ export const recordTypes: { readonly [Name in keyof RecordTypes]: AvroType<Recor
   'camera-status': createAvroType<CameraStatus>(schemas['camera-status'].schema),
   frame: createAvroType<FrameRecord>(schemas.frame.schema),
   'camera-claim': createAvroType<CameraClaim>(schemas['camera-claim'].schema),
+  'ingest-presence': createAvroType<IngestPresence>(schemas['ingest-presence'].schema),
 };

@@ -42,7 +42,13 @@ export function createTopicSerdes(
   };
   const ignore = (): void => undefined;
   const frames = codecOf('frame', topics.frames.name, ignore);
-  const claims = codecOf('camera-claim', topics.cameraClaims.name, ignore);
+  const plainSerde = (name: 'camera-claim' | 'ingest-presence', topic: string): RecordSerde<unknown> => {
+    const codec: RegisteredRecordCodec<RecordTypes[typeof name]> = codecOf(name, topic, ignore);
+    return serde<RecordTypes[typeof name]>({
+      encode: (record) => ({ value: codec.encode(record) }),
+      decode: ({ value }) => codec.decode(value),
+    });
+  };
 
   const frameSerde: RecordSerde<SampledFrame> = {
     encode(frame) {
@@ -65,13 +71,8 @@ export function createTopicSerdes(
     [topics.frames.name, serde(frameSerde)],
     [topics.detections.name, resultSerde('detection-frame', topics.detections.name)],
     [topics.cameraStatus.name, resultSerde('camera-status', topics.cameraStatus.name)],
-    [
-      topics.cameraClaims.name,
-      serde({
-        encode: (claim) => ({ value: claims.encode(claim) }),
-        decode: ({ value }) => claims.decode(value),
-      } satisfies RecordSerde<RecordTypes['camera-claim']>),
-    ],
+    [topics.cameraClaims.name, plainSerde('camera-claim', topics.cameraClaims.name)],
+    [topics.ingestPresence.name, plainSerde('ingest-presence', topics.ingestPresence.name)],
   ]);
   return {
     async register() {

@@ -14,6 +14,7 @@ import { until } from '../../support/e2e-run.ts';
 import { silentLogger } from '../../support/kafka-buses.ts';
 import { quickSessionBroker } from '../../support/kafka-chaos.ts';
 import { startKafka, type KafkaServer } from '../../support/kafka-server.ts';
+import type { RunningSightline } from '../../support/run-sightline.ts';
 import { prepareServices, readiness, stopService } from '../../support/service-processes.ts';
 
 const isSkipped =
@@ -58,7 +59,48 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
       { camera_id: 'a', epochs: 2, closed_epochs: 1, frames_failed: 0 },
       { camera_id: 'b', epochs: 2, closed_epochs: 1, frames_failed: 0 },
     ]);
-    for (const camera of report.cameras) expect(camera.frames_analysed).toBeGreaterThan(40);
+    for (const camera of report.cameras) expect(camera.frames_analysed).toBeGreaterThan(20);
+    expect(await services.run.livingDecoders()).toEqual([]);
+  });
+
+  it('share the cameras evenly over the ingests, and those of one that is killed go to the other', async () => {
+    const services = await prepare('shared');
+    await services.init();
+    const clip = await demoSceneClip();
+    const camera = { url: clip, loop: true, fps: 5 };
+    await services.configure({ a: camera, b: camera, c: camera, d: camera });
+    const inference = services.start('inference');
+    await inference.untilStderr('taking frames');
+    const taken = (ingest: RunningSightline): string[] =>
+      [...ingest.output().stderr.matchAll(/"camera":"(\w)","msg":"taking the camera"/g)].map(([, id = '']) => id);
+    const environment = { SIGHTLINE_LEASE_S: '1.5' };
+    const first = services.start('ingest', environment);
+    await until(
+      () => Promise.resolve(taken(first)),
+      (ids) => ids.length === 4,
+    );
+    await services.untilWritten(20);
+    const second = services.start('ingest', environment);
+    await until(
+      () => Promise.resolve(taken(second)),
+      (ids) => ids.length === 2,
+    );
+    await services.untilWritten(20);
+    first.child.kill('SIGKILL');
+    const killedMs = performance.now();
+    await first.finished;
+    await until(
+      () => Promise.resolve(taken(second)),
+      (ids) => ids.length === 4,
+    );
+    const movedMs = performance.now() - killedMs;
+    process.stderr.write(`cameras of a killed ingest were taken over after ${String(Math.round(movedMs))} ms\n`);
+    await services.untilWritten(20);
+    await stopService(second);
+    await stopService(inference);
+    const report = await services.verify();
+    expect(report.violations).toEqual([]);
+    expect(report.cameras.map(({ epochs }) => epochs)).toEqual([2, 2, 2, 2]);
     expect(await services.run.livingDecoders()).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AppError } from '#shared/core/errors';
-import { createMemoryLeaseStore } from '#shared/store/memory-lease-store';
+import { createMemoryLeaseStore } from '../../support/memory-lease-store.ts';
 import { CameraKeeper } from '../../../services/ingest/core/camera-keeper.ts';
 import { createCameraSpec } from '../../../services/ingest/core/camera-spec.ts';
 import type { LeaseStore } from '../../../services/ingest/core/ports.ts';

@@ -9,13 +9,20 @@ import {
   type CameraStatus,
   type DetectionFrame,
   type FrameRecord,
+  type IngestPresence,
   type SchemaName,
 } from '#schemas';
 import { createAvroType } from '#shared/codec/avro-type';
 import { recordTypes } from '#shared/codec/record-codec';
 
 const repositoryRoot = resolve(import.meta.dirname, '../../..');
-const names = ['detection-frame', 'camera-status', 'frame', 'camera-claim'] as const satisfies readonly SchemaName[];
+const names = [
+  'detection-frame',
+  'camera-status',
+  'frame',
+  'camera-claim',
+  'ingest-presence',
+] as const satisfies readonly SchemaName[];
 
 function releasedVersions(name: SchemaName): number[] {
   const files = readdirSync(join(repositoryRoot, 'schemas/released', name));
@@ -157,6 +164,13 @@ test('the TypeScript types name exactly the fields of the schemas', () => {
     deadline: true,
     priority: true,
   };
+  const presence: Record<keyof IngestPresence, true> = {
+    instance_id: true,
+    time: true,
+    is_leaving: true,
+    cameras: true,
+    version: true,
+  };
   const claim: Record<keyof CameraClaim, true> = { camera_id: true, time: true, producer: true };
   const cameraStatus: Record<keyof CameraStatus, true> = {
     message_id: true,
@@ -194,6 +208,7 @@ test('the TypeScript types name exactly the fields of the schemas', () => {
   expect(fields.get('Header')?.sort()).toEqual(Object.keys(header).sort());
   expect(fields.get('Accounting')?.sort()).toEqual(Object.keys(accounting).sort());
   expect(fields.get('Frame')?.sort()).toEqual(Object.keys(frame).sort());
+  expect(fields.get('IngestPresence')?.sort()).toEqual(Object.keys(presence).sort());
   expect(fields.get('CameraClaim')?.sort()).toEqual(Object.keys(claim).sort());
   expect(fields.get('CameraStatus')?.sort()).toEqual(Object.keys(cameraStatus).sort());
 });

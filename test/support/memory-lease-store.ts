@@ -1,4 +1,4 @@
-/** Leases of one process, for tests and for an installation with a single ingest. */
+/** Leases in memory, with a clock of the test. */
 export function createMemoryLeaseStore(nowMs: () => number = () => performance.now()) {
   const owners = new Map<string, number>();
   const leases = new Map<string, { owner: string; untilMs: number }>();

@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import type { IngestPresence } from '#schemas';
+import { AppError } from '#shared/core/errors';
+import { PresenceLeases } from '../../../services/ingest/core/presence-leases.ts';
+import { ManualClock } from '../../support/ingest-doubles.ts';
+
+const ttlMs = 3_000;
+
+/** The topic that all ingests read, in memory. */
+function topic() {
+  const clock = new ManualClock();
+  const records: { readonly presence: IngestPresence; readonly atMs: number }[] = [];
+  const readers: PresenceLeases[] = [];
+  let isAway = false;
+  const publish = async (presence: IngestPresence): Promise<number> => {
+    if (isAway) throw new AppError('SIGHTLINE_KAFKA_UNREACHABLE', 'away', { retryable: true });
+    const offset = records.push({ presence, atMs: clock.monotonicMs() }) - 1;
+    for (const reader of readers) reader.heard(presence, offset, 0);
+    return offset;
+  };
+  return {
+    clock,
+    setAway: (value: boolean) => (isAway = value),
+    join(): PresenceLeases {
+      const leases = new PresenceLeases({ publish, version: '0', clock });
+      for (const [offset, { presence, atMs }] of records.entries())
+        leases.heard(presence, offset, clock.monotonicMs() - atMs);
+      readers.push(leases);
+      return leases;
+    },
+  };
+}
+
+describe('leases by presence', () => {
+  test('a camera belongs to whoever took it first, until it is released', async () => {
+    const { join } = topic();
+    const [one, two] = [join(), join()];
+    await one.announce('one', ttlMs);
+    expect((await two.announce('two', ttlMs)).toSorted()).toEqual(['one', 'two']);
+    expect(await one.acquire('gate')).toBe(true);
+    await one.announce('one', ttlMs);
+    expect(await two.acquire('gate')).toBe(false);
+    await one.release('gate', 'one');
+    expect(await two.acquire('gate')).toBe(true);
+  });
+
+  test('one that comes later knows at once who has what', async () => {
+    const { join } = topic();
+    const one = join();
+    await one.acquire('gate');
+    await one.announce('one', ttlMs);
+    const two = join();
+    expect(await two.announce('two', ttlMs)).toContain('one');
+    expect(await two.acquire('gate')).toBe(false);
+  });
+
+  test('one that is not heard of for a lease has nothing any more', async () => {
+    const { clock, join } = topic();
+    const [one, two] = [join(), join()];
+    await one.acquire('gate');
+    await one.announce('one', ttlMs);
+    await clock.advance(ttlMs - 1);
+    expect(await two.announce('two', ttlMs)).toContain('one');
+    await clock.advance(1);
+    expect(await two.announce('two', ttlMs)).toEqual(['two']);
+    expect(await two.acquire('gate')).toBe(true);
+  });
+
+  test('one that leaves gives everything back at once', async () => {
+    const { join } = topic();
+    const [one, two] = [join(), join()];
+    await one.acquire('gate');
+    await one.announce('one', ttlMs);
+    await one.leave('one');
+    expect(await two.announce('two', ttlMs)).toEqual(['two']);
+    expect(await two.acquire('gate')).toBe(true);
+  });
+
+  test('after an outage of the topic the others get a lease to be heard of again', async () => {
+    const { clock, join, setAway } = topic();
+    const [one, two] = [join(), join()];
+    await one.acquire('gate');
+    await one.announce('one', ttlMs);
+    await two.announce('two', ttlMs);
+    setAway(true);
+    await clock.advance(ttlMs / 3);
+    await expect(two.announce('two', ttlMs)).rejects.toMatchObject({ code: 'SIGHTLINE_KAFKA_UNREACHABLE' });
+    await clock.advance(10 * ttlMs);
+    setAway(false);
+    expect(await two.announce('two', ttlMs)).toContain('one');
+    expect(await two.acquire('gate')).toBe(false);
+  });
+});
