@@ -168,7 +168,11 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
 
   async function close(): Promise<void> {
     stopping.abort();
-    const steps = [() => keeper.stop(), () => unfollow.abort(), () => following, () => connection.close()];
+    const endFollowing = async (): Promise<void> => {
+      unfollow.abort();
+      await following;
+    };
+    const steps = [() => keeper.stop(), endFollowing, () => connection.close()];
     const failures: unknown[] = [];
     for (const step of steps) {
       try {

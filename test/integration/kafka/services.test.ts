@@ -46,7 +46,10 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
     await services.untilWritten(60);
     ingest.child.kill('SIGKILL');
     await ingest.finished;
-    await until(services.run.livingDecoders, (decoders) => decoders.length === 0);
+    await until(
+      () => services.run.livingDecoders(),
+      (decoders) => decoders.length === 0,
+    );
     const next = services.start('ingest');
     await next.untilStderr('"state":"ONLINE"');
     await services.untilWritten(40);
@@ -180,7 +183,10 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
       const torn = frame(7, 2, jpeg.subarray(0, 200));
       const sent = [frame(3, 1), frame(7, 1), frame(3, 2), torn, garbage, late, frame(7, 4), frame(7, 4), frame(7, 5)];
       for (const value of sent) await bus.publish({ name: topics.frames.name }, { key: 'a', value });
-      const detections = await until(services.detections, (records) => records.at(-1)?.header.frame_seq === 5);
+      const detections = await until(
+        () => services.detections(),
+        (records) => records.at(-1)?.header.frame_seq === 5,
+      );
       const told = detections.map(({ header, decision, failure_code: code, accounting }) =>
         [`${header.epoch}/${header.frame_seq}`, decision, code, ...Object.keys(accounting.drops_by_reason)].filter(
           (part) => part !== null,

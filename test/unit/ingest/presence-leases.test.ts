@@ -21,7 +21,7 @@ function topic() {
   return {
     clock,
     setAway: (value: boolean) => (isAway = value),
-    join(): PresenceLeases {
+    join: (): PresenceLeases => {
       const leases = new PresenceLeases({ publish, version: '0', clock });
       for (const [offset, { presence, atMs }] of records.entries())
         leases.heard(presence, offset, clock.monotonicMs() - atMs);
