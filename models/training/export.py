@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--size", type=int, default=416)
+    parser.add_argument("--size", type=int, default=320)
     args = parser.parse_args()
     network = Nano()
     network.load_state_dict(torch.load(args.checkpoint)["average"])

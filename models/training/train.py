@@ -22,12 +22,12 @@ import samples
 from network import Nano, grid
 
 
-def produce(data: str, seed: int, out: multiprocessing.Queue) -> None:
+def produce(data: str, seed: int, more_clips: list[str], out: multiprocessing.Queue) -> None:
     import cv2
 
     cv2.setNumThreads(1)
     root = Path(data)
-    clips = [root / "videos" / name for name in TRAIN_CLIPS]
+    clips = [root / "videos" / name for name in TRAIN_CLIPS] + [Path(name) for name in more_clips]
     pictures = samples.read_pictures([root / "train" / "images"], clips)
     teacher = samples.load_teacher(root / "models" / "yolox_nano.onnx")
     rng = random.Random(seed)
@@ -111,9 +111,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="folder with train/images, videos and models/yolox_nano.onnx")
     parser.add_argument("--out", required=True)
+    parser.add_argument("--clip", action="append", default=[], help="a further clip to learn from, for example the demo scene")
     parser.add_argument("--minutes", type=float, default=60, help="wall time of the whole schedule")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -138,7 +139,7 @@ def main() -> None:
     print(f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, from step {step}", flush=True)
 
     ready: multiprocessing.Queue = multiprocessing.Queue(128)
-    producer = multiprocessing.Process(target=produce, args=(args.data, args.seed + step, ready), daemon=True)
+    producer = multiprocessing.Process(target=produce, args=(args.data, args.seed + step, args.clip, ready), daemon=True)
     producer.start()
     replay = Replay(6000)
     rng = random.Random(args.seed + step)
@@ -152,7 +153,7 @@ def main() -> None:
             replay.add(ready.get())
         for _ in range(args.batch):
             try:
-                replay.add(ready.get_nowait())
+                replay.add(ready.get(timeout=0.005))
             except queue.Empty:
                 break
         drawn = [rng.choice(replay.items) for _ in range(args.batch)]
@@ -173,7 +174,7 @@ def main() -> None:
         optimizer.step()
         step += 1
         count += 1
-        decay = min(0.998, (1 + step) / (20 + step))
+        decay = min(0.999, (1 + step) / (20 + step))
         with torch.no_grad():
             for ours, theirs in zip(average.state_dict().values(), network.state_dict().values()):
                 if ours.dtype.is_floating_point:
