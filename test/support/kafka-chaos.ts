@@ -29,6 +29,8 @@ export interface ChaosSystem {
   startWorker(): Promise<Worker>;
   /** Resolves when results are flowing of every camera, all of them newer than now; with the time that took. */
   flowing(limitMs?: number): Promise<number>;
+  /** How many results the reader has seen more than once so far. */
+  duplicates(): number;
   note(text: string): void;
 }
 
@@ -58,6 +60,8 @@ export class Worker {
   readonly #child: ChildProcess;
   readonly #events: string[] = [];
   #waiters: (() => void)[] = [];
+  /** Partitions that it was given last. */
+  #assigned: readonly number[] = [];
   ended = false;
 
   constructor(settings: NumberWorkerSettings, note: (text: string) => void) {
@@ -72,10 +76,12 @@ export class Worker {
     this.#child = child;
     this.pid = child.pid ?? 0;
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const { event, ...facts } = JSON.parse(line) as { event: string };
+      const { event, ...facts } = JSON.parse(line) as { event: string } & Record<string, string>;
       if (event !== 'info' || process.env['CHAOS_VERBOSE'] !== undefined)
         note(`worker ${String(this.pid)} ${event} ${JSON.stringify(facts)}`);
       this.#events.push(event);
+      if (facts['text'] === 'partitions assigned')
+        this.#assigned = (JSON.parse(facts['fields'] ?? '{}') as { partitions?: number[] }).partitions ?? [];
       for (const wake of this.#waiters.splice(0)) wake();
     });
     createInterface({ input: child.stderr }).on('line', (line) => note(`worker ${String(this.pid)}: ${line}`));
@@ -89,11 +95,23 @@ export class Worker {
     });
   }
 
-  async until(event: string, limitMs = 30_000): Promise<void> {
+  until(event: string, limitMs = 30_000): Promise<void> {
+    return this.#untilTrue(event, () => this.#events.includes(event), limitMs);
+  }
+
+  /** Resolves when it has been given so many partitions. */
+  untilOwner(partitions: number, limitMs = 30_000): Promise<void> {
+    return this.#untilTrue(
+      `owner of ${String(partitions)} partitions`,
+      () => this.#assigned.length === partitions,
+      limitMs,
+    );
+  }
+
+  async #untilTrue(what: string, isTrue: () => boolean, limitMs: number): Promise<void> {
     const deadlineMs = performance.now() + limitMs;
-    while (!this.#events.includes(event)) {
-      if (this.ended || performance.now() > deadlineMs)
-        throw new Error(`worker ${String(this.pid)} was never ${event}`);
+    while (!isTrue()) {
+      if (this.ended || performance.now() > deadlineMs) throw new Error(`worker ${String(this.pid)} was never ${what}`);
       await new Promise<void>((wake) => {
         this.#waiters.push(wake);
         setTimeout(wake, 500);
@@ -214,7 +232,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       // Gaps count from here on: the start is not a fault.
       longestGapMs = 0;
       note('results flow');
-      await options.faults({ workers, startWorker, flowing, note });
+      await options.faults({ workers, startWorker, flowing, duplicates: () => repeated(seen), note });
       note('faults over');
     } finally {
       publishing = false;
@@ -230,10 +248,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     };
     const deadlineMs = performance.now() + (options.settleMs ?? 30_000);
     while (missing() > 0 && performance.now() < deadlineMs) await new Promise((wake) => setTimeout(wake, 50));
-    let duplicates = 0;
+    const duplicates = repeated(seen);
     let reordered = 0;
     for (const numbers of seen.values()) {
-      duplicates += numbers.length - new Set(numbers).size;
       for (const [index, number] of numbers.entries())
         if (index > 0 && number < (numbers[index - 1] ?? 0)) reordered += 1;
     }
@@ -244,4 +261,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await Promise.all(workers.map((worker) => worker.exited));
     await observer.close();
   }
+}
+
+function repeated(seen: ReadonlyMap<string, readonly number[]>): number {
+  let count = 0;
+  for (const numbers of seen.values()) count += numbers.length - new Set(numbers).size;
+  return count;
 }

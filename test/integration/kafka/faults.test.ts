@@ -6,8 +6,9 @@ import { startKafka, type KafkaServer } from '../../support/kafka-server.ts';
 const isSkipped = inject('kafkaBrokers').length === 0 || process.env['KAFKA_BROKERS'] !== undefined;
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
 
-async function killWorkers(system: ChaosSystem, times: number): Promise<void> {
-  for (let time = 0; time < times; time += 1) {
+/** Kills a worker `times` times, or fewer where it is `enough` before. */
+async function killWorkers(system: ChaosSystem, times: number, enough = (): boolean => false): Promise<void> {
+  for (let time = 0; time < times && !enough(); time += 1) {
     await pause(200 + Math.random() * 600);
     const victim = system.workers.find((worker) => !worker.ended);
     victim?.signal('SIGKILL');
@@ -44,10 +45,11 @@ describe.skipIf(isSkipped)('faults', () => {
         client,
         brokers: server.brokers,
         faults: async (system) => {
-          const [sleeper] = system.workers;
+          const [sleeper, other] = system.workers;
           sleeper?.signal('SIGSTOP');
+          await other?.untilOwner(4);
           await system.flowing();
-          await pause(1_000);
+          await pause(Math.random() * 1_000);
           sleeper?.signal('SIGCONT');
           exit = await sleeper?.exited;
           await system.flowing();
@@ -102,9 +104,9 @@ describe.skipIf(isSkipped)('faults', () => {
       fps: 80,
       // Committing all the time, so that a kill meets the gap between result and position.
       tuning: { commitIntervalMs: 1 },
-      faults: (system) => killWorkers(system, 5),
+      faults: (system) => killWorkers(system, 15, () => system.duplicates() > 0),
     });
     expect(report.lost, report.timeline.join('\n')).toBe(0);
     expect(report.duplicates, report.timeline.join('\n')).toBeGreaterThan(0);
-  });
+  }, 120_000);
 });

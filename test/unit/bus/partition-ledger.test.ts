@@ -31,6 +31,13 @@ describe('partition ledger', () => {
     expect(ledger.take([5, 6, 7].map(record), 8n).map((entry) => entry.record.offset)).toEqual([7n]);
   });
 
+  it('takes nothing that another owner has committed since, however late a fetch brings it', () => {
+    const ledger = ledgerFrom(5n);
+    ledger.take([5, 6].map(record), 7n);
+    ledger.settle(20n);
+    expect(ledger.take([7, 8, 19, 20].map(record), 21n).map((entry) => entry.record.offset)).toEqual([20n]);
+  });
+
   it('counts markers that follow the last record as done once the record is', () => {
     const ledger = ledgerFrom(0n);
     ledger.take([record(0)], 2n);

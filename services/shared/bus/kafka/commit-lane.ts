@@ -19,6 +19,8 @@ export interface CommitLaneOptions {
   /** After a failure: drops whatever may hold the failed attempt, and settles the ledgers up to what turns out to be committed. */
   recover(ledgers: readonly PartitionLedger[]): Promise<void>;
   committed(batch: CommitBatch): void;
+  /** Another owner has fenced us: why we must not take over again, or undefined where we may. */
+  mustYield(): AppError | undefined;
   fatal(error: AppError): void;
   readonly logger: Logger;
 }
@@ -132,8 +134,9 @@ export class CommitLane {
           // The new owner may be quicker to fence us than the group is to tell us, and a former one may have fenced us on its way out.
           // Taking over again is safe, as it reads first what has been committed; only it must not go on for ever.
           this.#timesFenced += 1;
-          if (this.#timesFenced > maxTimesFenced) {
-            this.#options.fatal(error);
+          const reason = this.#options.mustYield() ?? (this.#timesFenced > maxTimesFenced ? error : undefined);
+          if (reason !== undefined) {
+            this.#options.fatal(reason);
             return;
           }
           await this.#sleep((this.#options.graceMs / maxTimesFenced) * (0.5 + Math.random()));

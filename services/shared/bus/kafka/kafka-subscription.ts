@@ -2,16 +2,10 @@ import { AppError, toAppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import type { Subscription } from '../message-bus.ts';
 import { CommitLane, type CommitBatch } from './commit-lane.ts';
-import type {
-  Assignment,
-  FetchedRecords,
-  GroupMembership,
-  KafkaDriver,
-  KafkaTransactions,
-  OutgoingRecord,
-} from './kafka-driver.ts';
+import type { Assignment, FetchedRecords, GroupMembership, KafkaDriver, OutgoingRecord } from './kafka-driver.ts';
 import type { KafkaTuning } from './kafka-settings.ts';
 import { KeyTurns } from './key-turns.ts';
+import { PartitionLane } from './partition-lane.ts';
 import { PartitionLedger, type LedgerEntry } from './partition-ledger.ts';
 import { StallClock } from './stall-clock.ts';
 
@@ -57,6 +51,7 @@ export class KafkaSubscription implements Subscription {
   #memberLane: PartitionLane | undefined;
   #membership: GroupMembership | undefined;
   #memberId: string | undefined;
+  #generation: number | undefined;
   #inFlight = 0;
   #stopped = false;
   #rejectFailed: (reason: unknown) => void = () => undefined;
@@ -125,6 +120,7 @@ export class KafkaSubscription implements Subscription {
     this.#options.logger.warn({ err: error, group: this.#options.group }, 'the consumer broke off, joining anew');
     this.#reset();
     this.#memberId = undefined;
+    this.#generation = undefined;
     this.#membership = undefined;
     this.#join().catch((error_: unknown) => this.#fail(error_));
   }
@@ -212,20 +208,22 @@ export class KafkaSubscription implements Subscription {
   #assigned(assignment: Assignment, membership: GroupMembership): void {
     if (this.#stopped) return;
     this.#membership = membership;
-    if (this.#memberId !== undefined && this.#memberId !== assignment.memberId) {
-      if (this.#stalls.sleptRecently()) {
-        // Whatever else this process holds (leases, connections, clocks) is as stale as its partitions: a fresh start clears it all.
-        const words = `member ${this.#memberId} of ${this.#options.group} was thrown out after this process had stood still`;
-        this.#fail(new AppError('SIGHTLINE_KAFKA_MEMBERSHIP_LOST', words, { retryable: true }));
-        return;
-      }
-      // The broker forgot us, by a restart or an outage. It gives the partitions out anew, and we start them as any new owner does.
+    const isOtherMember = this.#memberId !== undefined && this.#memberId !== assignment.memberId;
+    const replaced = isOtherMember ? this.#sleptAndReplaced('thrown out') : undefined;
+    if (replaced !== undefined) {
+      this.#fail(replaced);
+      return;
+    }
+    // The broker forgot us, by a restart or an outage; or the group was shared out without us in between. What we held may since have been
+    // another's, so we start what we are given as any new owner does.
+    if (isOtherMember || (this.#generation !== undefined && assignment.generation > this.#generation + 1)) {
       this.#options.logger.warn(
         { group: this.#options.group },
-        'the group lost this member, starting its partitions anew',
+        'an assignment has passed this member by, starting its partitions anew',
       );
       this.#reset();
     }
+    this.#generation = assignment.generation;
     this.#memberId = assignment.memberId;
     for (const ledger of [...this.#ledgers.values()]) {
       // One that was still starting starts anew: its start may have been cut off by this rebalance.
@@ -291,11 +289,22 @@ export class KafkaSubscription implements Subscription {
         committed: (batch) => {
           for (const { ledger } of batch.parts) queueMicrotask(() => this.#resume(ledger));
         },
+        mustYield: () => this.#sleptAndReplaced('fenced'),
         fatal: (error) => this.#fail(error),
       }),
     );
     this.#openLanes.add(lane);
     return lane;
+  }
+
+  /**
+   * Whatever else a process holds that stood still for a session (leases, connections, clocks) is as stale as its partitions: a fresh start
+   * clears it all. Fencing the owner that came after it would be safe, but would only hold that one up.
+   */
+  #sleptAndReplaced(what: string): AppError | undefined {
+    if (!this.#stalls.sleptRecently()) return undefined;
+    const words = `member ${this.#memberId ?? ''} of ${this.#options.group} was ${what} after this process had stood still`;
+    return new AppError('SIGHTLINE_KAFKA_MEMBERSHIP_LOST', words, { retryable: true });
   }
 
   /** One for each partition, or one for this process: see KafkaDriver.transactionScope. */
@@ -433,8 +442,7 @@ export class KafkaSubscription implements Subscription {
 
   async #recover(lane: PartitionLane, ledgers: readonly PartitionLedger[]): Promise<void> {
     if (this.#options.commit !== 'transactions') return;
-    await lane.close();
-    await lane.open();
+    await lane.renew();
     const started = ledgers.filter((ledger) => ledger.started && !ledger.dropped);
     const committed = await this.#membership?.committed(started.map((ledger) => ledger.partition));
     for (const ledger of started) {
@@ -469,37 +477,6 @@ export class KafkaSubscription implements Subscription {
     const partitions = waiting.map((ledger) => String(ledger.partition)).join(', ');
     const words = `${group} has not moved on ${topic} [${partitions}] for ${String(tuning.stallTimeoutMs)} ms though records wait`;
     this.#fail(new AppError('SIGHTLINE_KAFKA_STALLED', words, { retryable: true }));
-  }
-}
-
-/** The transactions that a lane commits with, opened when needed and thrown away after a failure. */
-class PartitionLane {
-  readonly commits: CommitLane;
-  readonly #openTransactions: (() => Promise<KafkaTransactions>) | undefined;
-  #transactions: Promise<KafkaTransactions> | undefined;
-
-  constructor(openTransactions: (() => Promise<KafkaTransactions>) | undefined, commits: CommitLane) {
-    this.#openTransactions = openTransactions;
-    this.commits = commits;
-  }
-
-  async open(): Promise<KafkaTransactions> {
-    if (this.#openTransactions === undefined) throw new AppError('SIGHTLINE_INTERNAL', 'this lane has no transactions');
-    const opening = (this.#transactions ??= this.#openTransactions());
-    try {
-      return await opening;
-    } catch (error) {
-      if (this.#transactions === opening) this.#transactions = undefined;
-      throw error;
-    }
-  }
-
-  async close(): Promise<void> {
-    const opened = this.#transactions;
-    this.#transactions = undefined;
-    if (opened === undefined) return;
-    const transactions = await opened.catch(() => undefined);
-    await transactions?.close();
   }
 }
 

@@ -81,7 +81,7 @@ export class PartitionLedger {
     return last === undefined ? undefined : { ledger: this, entries, next: last.record.offset + 1n };
   }
 
-  /** Forgets everything before `next`, which is committed. */
+  /** Forgets everything before `next`, which is committed, by us or by another owner: what a late fetch brings of it is not new any more. */
   settle(next: bigint): void {
     let count = 0;
     for (const entry of this.#entries) {
@@ -91,6 +91,7 @@ export class PartitionLedger {
     }
     this.#entries.splice(0, count);
     if (next > this.#committed) this.#committed = next;
+    if (next > this.#next) this.#next = next;
     if (this.#entries.length === 0 && this.#next > this.#committed) this.#committed = this.#next;
   }
 
