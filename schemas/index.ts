@@ -14,7 +14,7 @@ export interface AvroRecordSchema {
 
 /** The records that a run leaves behind, in files or on topics. */
 export type ResultName = 'detection-frame' | 'camera-status';
-export type SchemaName = ResultName | 'frame' | 'camera-claim' | 'ingest-presence';
+export type SchemaName = ResultName | 'frame' | 'camera-claim' | 'ingest-presence' | 'camera-registration';
 
 export interface SchemaEntry {
   readonly name: SchemaName;
@@ -38,6 +38,7 @@ export const schemas: Readonly<Record<SchemaName, SchemaEntry>> = {
   frame: loadSchema('frame', 1, './frame.avsc'),
   'camera-claim': loadSchema('camera-claim', 1, './camera-claim.avsc'),
   'ingest-presence': loadSchema('ingest-presence', 1, './ingest-presence.avsc'),
+  'camera-registration': loadSchema('camera-registration', 1, './camera-registration.avsc'),
 };
 
 /** A version as it was released; the files of the ledger never change. */

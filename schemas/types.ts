@@ -205,3 +205,59 @@ export interface IngestPresence {
   readonly cameras: readonly string[];
   readonly version: string;
 }
+
+export interface PointRecord {
+  readonly x: number;
+  readonly y: number;
+}
+
+export interface MaskRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly polygon: readonly PointRecord[];
+}
+
+export interface ZoneRecord extends MaskRecord {
+  /** Names of the classes that count here; empty for all. */
+  readonly classes: readonly string[];
+}
+
+/** A is to the left of the line, seen along it. */
+export interface LineRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly from: PointRecord;
+  readonly to: PointRecord;
+  readonly a_to_b: string;
+  readonly b_to_a: string;
+}
+
+/** A camera as it is registered. */
+export interface CameraRegistration {
+  readonly camera_id: string;
+  readonly enabled: boolean;
+  /** For people: no user name, password or secret parameter. */
+  readonly url: string;
+  /** The whole URL, sealed and bound to camera_id; null where `url` says all. */
+  readonly sealed_credentials: string | null;
+  readonly transport: 'UNKNOWN' | 'TCP' | 'UDP';
+  readonly fps: number;
+  readonly filter: 'UNKNOWN' | 'OFF' | 'AUTO';
+  readonly allow_http: boolean;
+  readonly tls_insecure: boolean;
+  readonly crop: BoundingBoxRecord | null;
+  readonly realtime: boolean;
+  readonly loop: boolean;
+  readonly stall_timeout_ms: number;
+  readonly max_age_ms: number;
+  readonly priority: number;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly masks: readonly MaskRecord[];
+  readonly zones: readonly ZoneRecord[];
+  readonly lines: readonly LineRecord[];
+  /** Grows by one with each change; given by the registry. */
+  readonly config_version: number;
+  readonly created_at: number;
+  readonly updated_at: number;
+  readonly updated_by: string;
+}

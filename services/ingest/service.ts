@@ -1,19 +1,24 @@
 import type { CameraStatus, DropReason, ProducerRecord } from '#schemas';
 import type { Clock } from '#shared/core/clock';
+import type { AppError } from '#shared/core/errors';
 import type { SampledFrame } from '#shared/core/frame';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
 import type { Logger } from '#shared/core/logger';
 import type { Counter, Metrics } from '#shared/core/metrics';
 import type { Readiness, Service } from '#shared/core/service';
 import type { IngestConfig } from './config.ts';
-import { checkCameraNames, type CameraSpec } from './core/camera-spec.ts';
+import { reasonOf } from './core/camera-failure.ts';
+import { checkCameraNames, createCameraSpec, isSameCamera, type CameraSpec } from './core/camera-spec.ts';
 import { CameraSupervisor, type CameraSnapshot } from './core/camera-supervisor.ts';
 import type { FrameOutcome } from './core/frame-handover.ts';
 import type { EpochStore, OpenFrameSource } from './core/ports.ts';
 import { ReconnectPlan } from './core/reconnect-plan.ts';
 
 export interface IngestServiceOptions {
+  /** Those that are there from the start. */
   readonly cameras: readonly CameraSpec[];
+  /** False where cameras come and go while it runs: it then never ends by itself. Default true. */
+  readonly endsWithCameras?: boolean;
   readonly config: IngestConfig;
   readonly openSource: OpenFrameSource;
   /** Resolves when the frame was taken over. Its image belongs to the taker from the call on. */
@@ -32,48 +37,123 @@ export interface IngestServiceOptions {
 }
 
 export interface IngestService extends Service {
+  /**
+   * Starts a camera, or replaces the one of this name where something about it changed: the old one hands on its last frames and tells its
+   * end, then the new one begins, with an epoch of its own. Resolves when the new one runs.
+   */
+  put(camera: CameraSpec): Promise<void>;
+  /** A camera that cannot even be tried: it is REJECTED, with the reason, until it is put again. */
+  refuse(cameraId: string, error: AppError): Promise<void>;
+  /** Stops a camera: its last frames are handed on and its end is told. One that is not there is no error. */
+  remove(cameraId: string): Promise<void>;
   cameras(): readonly CameraSnapshot[];
 }
 
-/** Reads all cameras, each on its own: what happens to one never stops another. `finished` resolves when every one reached its end. */
-export function createIngestService(options: IngestServiceOptions): IngestService {
-  const { cameras, config, clock } = options;
-  checkCameraNames(cameras);
-  const countersOf = createCounters(options.metrics);
-  const supervisors = cameras.map((camera) => {
-    const counters = countersOf(camera.id);
-    const supervisor = new CameraSupervisor({
-      ...options,
-      camera,
-      logger: options.logger.child({ camera: camera.id }),
-      reconnectPlan: new ReconnectPlan({ ...config.reconnect, random: options.random }),
-      queueCapacity: config.queueCapacity,
-      onOutcome: counters.onOutcome,
-      onDecodeErrors: counters.onDecodeErrors,
-      onReconnect: counters.onReconnect,
-    });
-    counters.follow(() => supervisor.snapshot());
-    return supervisor;
-  });
+interface Slot {
+  readonly camera: CameraSpec;
+  readonly supervisor: CameraSupervisor;
+}
 
+/**
+ * Reads all cameras, each on its own: what happens to one never stops another. `finished` resolves when every one reached its end, unless
+ * cameras come and go (`endsWithCameras: false`).
+ */
+export function createIngestService(options: IngestServiceOptions): IngestService {
+  const { config, clock } = options;
+  const counters = createCounters(options.metrics);
+  const slots = new Map<string, Slot>();
+  /** Changes of one camera happen one after the other; those of two do not wait for each other. */
+  const lanes = new Map<string, Promise<void>>();
   const finished = Promise.withResolvers<void>();
   let isStarted = false;
   let isDraining = false;
   let closing: Promise<void> | null = null;
 
+  checkCameraNames(options.cameras);
+  for (const camera of options.cameras) add(camera, options.openSource);
+
+  function add(camera: CameraSpec, openSource: OpenFrameSource): void {
+    const ofCamera = counters.of(camera.id);
+    const supervisor = new CameraSupervisor({
+      ...options,
+      camera,
+      openSource,
+      logger: options.logger.child({ camera: camera.id }),
+      reconnectPlan: new ReconnectPlan({ ...config.reconnect, random: options.random }),
+      queueCapacity: config.queueCapacity,
+      onOutcome: ofCamera.onOutcome,
+      onDecodeErrors: ofCamera.onDecodeErrors,
+      onReconnect: ofCamera.onReconnect,
+    });
+    ofCamera.follow(() => supervisor.snapshot());
+    slots.set(camera.id, { camera, supervisor });
+    // A supervisor's run does not reject; were it to, the service would have failed and says so.
+    if (isStarted) supervisor.run().catch(finished.reject);
+  }
+
+  /** Resolves when everything of it is told and gone, or the time for it is over: a reader that hangs must not hold the next one up. */
+  async function retire({ supervisor }: Slot): Promise<void> {
+    if (!isStarted) return;
+    const limit = new AbortController();
+    const over = (): Promise<boolean> =>
+      clock.sleep(config.closeTimeoutMs, limit.signal).then(
+        () => false,
+        () => true,
+      );
+    const ended = supervisor.run().then(() => true);
+    supervisor.stop();
+    if (!(await Promise.race([ended, over()]))) {
+      supervisor.abandon();
+      await Promise.race([ended, over()]);
+    }
+    limit.abort();
+  }
+
+  async function inLane(cameraId: string, change: () => Promise<void>): Promise<void> {
+    // The one before told its own caller how it ended.
+    const turn = (lanes.get(cameraId) ?? Promise.resolve()).then(change, change);
+    lanes.set(cameraId, turn);
+    try {
+      await turn;
+    } finally {
+      if (lanes.get(cameraId) === turn) lanes.delete(cameraId);
+    }
+  }
+
+  function replace(camera: CameraSpec, openSource: OpenFrameSource): Promise<void> {
+    return inLane(camera.id, async () => {
+      const current = slots.get(camera.id);
+      if (current !== undefined) await retire(current);
+      if (!isDraining) add(camera, openSource);
+    });
+  }
+
+  function remove(cameraId: string): Promise<void> {
+    return inLane(cameraId, async () => {
+      const current = slots.get(cameraId);
+      if (current === undefined) return;
+      await retire(current);
+      slots.delete(cameraId);
+      counters.forget(cameraId);
+    });
+  }
+
   async function allEnded(): Promise<void> {
-    if (isStarted) await Promise.all(supervisors.map((supervisor) => supervisor.run()));
+    if (isStarted) await Promise.all([...slots.values()].map(({ supervisor }) => supervisor.run()));
   }
 
   async function drain(): Promise<void> {
     isDraining = true;
-    for (const supervisor of supervisors) supervisor.stop();
+    for (const { supervisor } of slots.values()) supervisor.stop();
+    await Promise.allSettled(lanes.values());
     await allEnded();
+    // Nobody waits for cameras that could still come.
+    if (options.endsWithCameras === false) finished.resolve();
   }
 
   async function close(): Promise<void> {
     isDraining = true;
-    for (const supervisor of supervisors) supervisor.abandon();
+    for (const { supervisor } of slots.values()) supervisor.abandon();
     const limit = new AbortController();
     // Whoever takes frames may be the one that hangs; a limit here keeps a stuck bus from holding the whole process.
     await Promise.race([allEnded(), clock.sleep(config.closeTimeoutMs, limit.signal).catch(() => undefined)]);
@@ -87,8 +167,9 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
     start() {
       if (!isStarted) {
         isStarted = true;
-        // A supervisor's run does not reject; were it to, the service would have failed and says so.
-        allEnded().then(finished.resolve, finished.reject);
+        const ended = allEnded();
+        if (options.endsWithCameras === false) ended.catch(finished.reject);
+        else ended.then(finished.resolve, finished.reject);
       }
       return Promise.resolve();
     },
@@ -97,15 +178,29 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
       closing ??= close();
       return closing;
     },
+    async put(camera) {
+      // Not in the lane: what is put twice at once is made twice at worst.
+      const current = slots.get(camera.id);
+      if (current !== undefined && !lanes.has(camera.id) && isSameCamera(current.camera, camera)) return;
+      await replace(camera, options.openSource);
+    },
+    async refuse(cameraId, error) {
+      const end = { reason: reasonOf(error), text: error.message, error };
+      await replace(createCameraSpec({ id: cameraId, url: refusedPath }), () => ({ run: () => Promise.resolve(end) }));
+    },
+    remove,
     readiness(): Readiness {
       if (!isStarted) return { ready: false, reason: 'ingest has not started' };
       if (isDraining) return { ready: false, reason: 'ingest is stopping' };
       // A camera that is down is told by its status and metric; the process itself does its work.
       return { ready: true };
     },
-    cameras: () => supervisors.map((supervisor) => supervisor.snapshot()),
+    cameras: () => [...slots.values()].map(({ supervisor }) => supervisor.snapshot()),
   };
 }
+
+/** Stands where a refused camera's address would; nothing opens it. */
+const refusedPath = 'refused';
 
 function createCounters(metrics: Metrics) {
   const perCamera = ['camera'] as const;
@@ -140,7 +235,8 @@ function createCounters(metrics: Metrics) {
     labels: perCamera,
   });
 
-  return (camera: string) => {
+  const reasons = new Map<string, Set<DropReason>>();
+  const of = (camera: string) => {
     const ofCamera = {
       received: received.with({ camera }),
       filtered: filtered.with({ camera }),
@@ -162,7 +258,10 @@ function createCounters(metrics: Metrics) {
           case 'dropped': {
             const { reason } = outcome;
             let counter = drops.get(reason);
-            if (counter === undefined) drops.set(reason, (counter = dropped.with({ camera, reason })));
+            if (counter === undefined) {
+              drops.set(reason, (counter = dropped.with({ camera, reason })));
+              reasons.set(camera, (reasons.get(camera) ?? new Set()).add(reason));
+            }
             counter.add();
             break;
           }
@@ -174,5 +273,14 @@ function createCounters(metrics: Metrics) {
         up.with({ camera }).follow(() => (['ONLINE', 'DEGRADED'].includes(snapshot().state) ? 1 : 0));
       },
     };
+  };
+  return {
+    of,
+    /** A removed camera's series would stand still for ever. */
+    forget(camera: string): void {
+      for (const family of [received, filtered, decodeErrors, up, reconnects]) family.remove({ camera });
+      for (const reason of reasons.get(camera) ?? []) dropped.remove({ camera, reason });
+      reasons.delete(camera);
+    },
   };
 }

@@ -121,6 +121,7 @@ export function scriptedSources(onConnect: (connection: ScriptedConnection, coun
 
 export interface IngestHarnessOptions {
   readonly cameras: readonly CameraSpec[];
+  readonly endsWithCameras?: boolean;
   readonly openSource: OpenFrameSource;
   readonly clock: Clock;
   readonly config?: Partial<IngestConfig>;
@@ -137,6 +138,7 @@ export function ingestHarness(options: IngestHarnessOptions) {
   const metrics = createMetricStore();
   const service = createIngestService({
     cameras: options.cameras,
+    ...(options.endsWithCameras === undefined ? {} : { endsWithCameras: options.endsWithCameras }),
     config: { ...ingestDefaults, ...options.config },
     openSource: options.openSource,
     publishFrame: async (frame) => {

@@ -17,6 +17,7 @@ const failures = {
   SIGHTLINE_CAMERA_PROTOCOL: { reason: 'PROTOCOL', retryable: true },
   SIGHTLINE_CAMERA_CODEC_UNSUPPORTED: { reason: 'CODEC_UNSUPPORTED', retryable: true },
   SIGHTLINE_CAMERA_NO_VIDEO: { reason: 'NO_VIDEO', retryable: true },
+  SIGHTLINE_SECRET_UNREADABLE: { reason: 'AUTH', retryable: false },
 } as const satisfies Partial<Record<ErrorCode, { reason: ReasonCode; retryable: boolean }>>;
 
 export type CameraErrorCode = keyof typeof failures;

@@ -118,6 +118,15 @@ export function waitsForReader(camera: CameraSpec): boolean {
   return camera.source.kind === 'file' && (camera.untilEnd || !camera.realtime);
 }
 
+/** Whether nothing differs, credentials included. */
+export function isSameCamera(one: CameraSpec, other: CameraSpec): boolean {
+  return JSON.stringify(one) === JSON.stringify(other) && secretOf(one) === secretOf(other);
+}
+
+function secretOf({ source }: CameraSpec): string {
+  return JSON.stringify(source.kind === 'file' ? null : (source.address.credentials?.reveal() ?? null));
+}
+
 function sourceOf(input: CameraInput): CameraSource {
   if (!looksLikeUrl(input.url)) {
     if (mistypedUrl.test(input.url)) {

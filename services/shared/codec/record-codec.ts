@@ -1,6 +1,7 @@
 import {
   schemas,
   type CameraClaim,
+  type CameraRegistration,
   type CameraStatus,
   type DetectionFrame,
   type FrameRecord,
@@ -15,6 +16,7 @@ export interface RecordTypes {
   readonly frame: FrameRecord;
   readonly 'camera-claim': CameraClaim;
   readonly 'ingest-presence': IngestPresence;
+  readonly 'camera-registration': CameraRegistration;
 }
 
 /** Avro of every record in its current version. */
@@ -24,4 +26,5 @@ export const recordTypes: { readonly [Name in keyof RecordTypes]: AvroType<Recor
   frame: createAvroType<FrameRecord>(schemas.frame.schema),
   'camera-claim': createAvroType<CameraClaim>(schemas['camera-claim'].schema),
   'ingest-presence': createAvroType<IngestPresence>(schemas['ingest-presence'].schema),
+  'camera-registration': createAvroType<CameraRegistration>(schemas['camera-registration'].schema),
 };

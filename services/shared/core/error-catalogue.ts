@@ -107,6 +107,37 @@ export const errorCatalogue = {
     summary: 'The camera URL is not one that Sightline can use.',
     action: 'Write it as rtsp://user:password@host:port/path, with # / ? @ and % in the password percent-encoded.',
   },
+  SIGHTLINE_CAMERA_CHANGED: {
+    exitCode: 3,
+    summary: 'The registration of the camera was changed by somebody else in the meantime.',
+    action: 'Read the registration again and repeat the change on what it says now.',
+  },
+  SIGHTLINE_CAMERA_EXISTS: {
+    exitCode: 3,
+    summary: 'A camera of this name is registered already.',
+    action: 'Choose another name, or change the camera that is there.',
+  },
+  SIGHTLINE_CAMERA_UNKNOWN: {
+    exitCode: 3,
+    summary: 'No camera of this name is registered.',
+    action: 'Look at the list of cameras for the name.',
+  },
+  SIGHTLINE_CAMERA_READ_ONLY: {
+    exitCode: 3,
+    summary: 'The camera comes from the command line or a settings file and is changed there.',
+    action: 'Change it in the file or the flags of the run and start again, or register a camera of another name.',
+  },
+  SIGHTLINE_SECRET_KEY_INVALID: {
+    exitCode: 4,
+    summary: 'The key that camera credentials are sealed with cannot be used.',
+    action:
+      'Give 32 bytes as 64 hex digits or in base64 by SIGHTLINE_SECRET_KEY_FILE or SIGHTLINE_SECRET_KEY; `openssl rand -hex 32` makes some.',
+  },
+  SIGHTLINE_SECRET_UNREADABLE: {
+    exitCode: 3,
+    summary: 'Sealed credentials cannot be opened: the key is another one, or they were changed.',
+    action: 'Run with the key that they were sealed with, or give the URL of the camera with its credentials again.',
+  },
   SIGHTLINE_FFMPEG_FAILED: {
     exitCode: 70,
     summary: 'ffmpeg ended in the middle of its work.',

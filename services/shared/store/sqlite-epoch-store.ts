@@ -1,13 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
-import { AppError } from '#shared/core/errors';
 import type { EpochStore } from '#shared/core/epoch-store';
+import { attempt } from './sqlite-attempt.ts';
 
 const busyTimeoutMs = 2_000;
-const attempts = 5;
-/** SQLITE_BUSY and SQLITE_LOCKED; the low byte, for extended codes stand above it. */
-const busyCodes = [5, 6];
 
 /**
  * Epochs in a SQLite file, safe between processes and across kills: an epoch is on the disk before it is given out.
@@ -49,29 +45,4 @@ export async function openSqliteEpochStore(stateDir: string): Promise<EpochStore
       return Promise.resolve();
     },
   };
-}
-
-async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
-  for (let count = 1; ; count++) {
-    try {
-      return await work();
-    } catch (cause) {
-      if (count >= attempts || !isBusy(cause)) {
-        throw new AppError('SIGHTLINE_STATE_DIR_UNUSABLE', `the state in ${path} cannot be written`, {
-          cause,
-          retryable: isBusy(cause),
-        });
-      }
-      await wait(20 * 2 ** count);
-    }
-  }
-}
-
-function isBusy(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'errcode' in error &&
-    typeof error.errcode === 'number' &&
-    busyCodes.includes(error.errcode & 0xff)
-  );
 }

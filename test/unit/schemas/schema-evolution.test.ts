@@ -6,6 +6,7 @@ import {
   releasedSchema,
   schemas,
   type CameraClaim,
+  type CameraRegistration,
   type CameraStatus,
   type DetectionFrame,
   type FrameRecord,
@@ -22,6 +23,7 @@ const names = [
   'frame',
   'camera-claim',
   'ingest-presence',
+  'camera-registration',
 ] as const satisfies readonly SchemaName[];
 
 function releasedVersions(name: SchemaName): number[] {
@@ -171,6 +173,31 @@ test('the TypeScript types name exactly the fields of the schemas', () => {
     cameras: true,
     version: true,
   };
+  const registration: Record<keyof CameraRegistration, true> = {
+    camera_id: true,
+    enabled: true,
+    url: true,
+    sealed_credentials: true,
+    transport: true,
+    fps: true,
+    filter: true,
+    allow_http: true,
+    tls_insecure: true,
+    crop: true,
+    realtime: true,
+    loop: true,
+    stall_timeout_ms: true,
+    max_age_ms: true,
+    priority: true,
+    tags: true,
+    masks: true,
+    zones: true,
+    lines: true,
+    config_version: true,
+    created_at: true,
+    updated_at: true,
+    updated_by: true,
+  };
   const claim: Record<keyof CameraClaim, true> = { camera_id: true, time: true, producer: true };
   const cameraStatus: Record<keyof CameraStatus, true> = {
     message_id: true,
@@ -210,6 +237,7 @@ test('the TypeScript types name exactly the fields of the schemas', () => {
   expect(fields.get('Frame')?.sort()).toEqual(Object.keys(frame).sort());
   expect(fields.get('IngestPresence')?.sort()).toEqual(Object.keys(presence).sort());
   expect(fields.get('CameraClaim')?.sort()).toEqual(Object.keys(claim).sort());
+  expect(fields.get('CameraRegistration')?.sort()).toEqual(Object.keys(registration).sort());
   expect(fields.get('CameraStatus')?.sort()).toEqual(Object.keys(cameraStatus).sort());
 });
 
