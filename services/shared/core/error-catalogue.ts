@@ -107,6 +107,11 @@ export const errorCatalogue = {
     summary: 'The camera URL is not one that Sightline can use.',
     action: 'Write it as rtsp://user:password@host:port/path, with # / ? @ and % in the password percent-encoded.',
   },
+  SIGHTLINE_DOWNLOAD_FAILED: {
+    exitCode: 4,
+    summary: 'A file could not be fetched.',
+    action: 'Look at the way to the internet (proxy, firewall), or give the file by hand.',
+  },
   SIGHTLINE_FFMPEG_FAILED: {
     exitCode: 70,
     summary: 'ffmpeg ended in the middle of its work.',
