@@ -18,9 +18,17 @@ export function modelDirectories(
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly string[] {
   const own = sources.modelsDir ?? nonEmpty(environment['SIGHTLINE_MODELS_DIR']);
-  const state = sources.stateDir ?? nonEmpty(environment['SIGHTLINE_STATE_DIR']) ?? defaultStateDirectory(environment);
   const shipped = resolve(import.meta.dirname, '../models');
-  return [...(own === undefined ? [] : [resolve(own)]), join(resolve(state), 'models'), shipped];
+  return [...(own === undefined ? [] : [resolve(own)]), modelStoreDirectory(sources, environment), shipped];
+}
+
+/** Where models that are added or fetched on this machine are kept. */
+export function modelStoreDirectory(
+  { stateDir }: Pick<ModelDirectorySources, 'stateDir'>,
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  const state = stateDir ?? nonEmpty(environment['SIGHTLINE_STATE_DIR']) ?? defaultStateDirectory(environment);
+  return join(resolve(state), 'models');
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

@@ -1,31 +1,28 @@
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, type Command } from 'commander';
-import type { Logger } from '#shared/core/logger';
 import { AppError } from '#shared/core/errors';
-import { systemClock } from '#shared/runtime/system-clock';
 import {
   createModelLibrary,
   type LoadedModel,
   type ModelLibrary,
 } from '../../services/inference/adapters/model-files/model-library.ts';
-import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
+import { tryModel } from '../../services/inference/adapters/onnxruntime/model-trial.ts';
 import { modelDirectories } from '../model-directories.ts';
 import { benchModel, type BenchRow } from '../models/model-bench.ts';
 import { textTable } from '../results/text-table.ts';
+import { registerModelsAdd } from './models-add.ts';
+import { registerModelsPull } from './models-pull.ts';
 
 const modelHelp = 'name of a model, path of its manifest, or path of its .onnx file';
-
-/** These commands say what happened by their own output. */
-const silent: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing, child: () => silent };
 
 interface CommonOptions {
   readonly json?: true;
   readonly modelsDir?: string;
 }
 
-/** `sightline models list|verify|bench`. */
+/** `sightline models list|verify|add|pull|bench`. */
 export function registerModelsCommands(program: Command): void {
-  const models = program.command('models').description('list, check and time models');
+  const models = program.command('models').description('fetch, add, list, check and time models');
 
   models
     .command('list')
@@ -43,6 +40,9 @@ export function registerModelsCommands(program: Command): void {
     .option('--models-dir <directory>', 'look here first')
     .option('--json', 'print one JSON object')
     .action((name: string, options: CommonOptions) => verify(name, options));
+
+  registerModelsAdd(models);
+  registerModelsPull(models);
 
   models
     .command('bench')
@@ -106,10 +106,8 @@ async function verify(name: string, options: CommonOptions): Promise<void> {
   const startMs = performance.now();
   try {
     model = await openLibrary(options).load(name);
-    const engine = createWorkerThreadEngine({ model, clock: systemClock, logger: silent, workers: 1 });
-    // Starting is the check: the worker compares input and outputs with the manifest and runs the model on a grey picture.
-    await engine.start();
-    await engine.close();
+    // Compares input and outputs with the manifest and runs the model on a grey picture, where it can be stopped.
+    await tryModel(model, null);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     print(
@@ -168,10 +166,6 @@ async function bench(name: string, options: CommonOptions & { readonly runs: num
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
-}
-
-function nothing(): void {
-  // by design
 }
 
 function wholeNumber(text: string): number {

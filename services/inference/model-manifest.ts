@@ -2,7 +2,7 @@ import type { Static } from 'typebox';
 import { checkSchema, isRecord, type SettingsSchema } from '#shared/core/check-schema';
 import { AppError } from '#shared/core/errors';
 import { parseYaml } from '#shared/runtime/load-yaml';
-import type { ModelManifest } from './core/model.ts';
+import type { ModelFamily, ModelManifest } from './core/model.ts';
 
 const plainFileName = '^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$';
 const fraction = { type: 'number', minimum: 0, maximum: 1 } as const satisfies SettingsSchema;
@@ -63,8 +63,8 @@ const commonFields = {
       name: { type: 'string', minLength: 1, maxLength: 200 },
       width_px: { type: 'integer', minimum: 16, maximum: 4096 },
       height_px: { type: 'integer', minimum: 16, maximum: 4096 },
-      layout: { const: 'NCHW' },
-      dtype: { const: 'float32' },
+      layout: { enum: ['NCHW', 'NHWC'] },
+      dtype: { enum: ['float32', 'uint8'] },
       channel_order: { enum: ['RGB', 'BGR'] },
       mean: {
         type: 'array',
@@ -121,41 +121,60 @@ const required = [
   ...['precision', 'licence', 'source'],
 ] as const;
 
+const noOutputs = { type: 'object', additionalProperties: false, properties: {} } as const satisfies SettingsSchema;
+
+const grid = {
+  type: 'object',
+  required: ['strides'],
+  additionalProperties: false,
+  properties: { strides },
+} as const satisfies SettingsSchema;
+
+const distributions = {
+  type: 'object',
+  required: ['strides', 'reg_max'],
+  additionalProperties: false,
+  properties: {
+    strides,
+    reg_max: { type: 'integer', minimum: 1, maximum: 64, description: 'Distances are distributions over 0..reg_max.' },
+  },
+} as const satisfies SettingsSchema;
+
+const ssdOutputs = {
+  type: 'object',
+  required: ['box_form', 'first_label'],
+  additionalProperties: false,
+  properties: {
+    box_form: {
+      enum: ['yxyx_fraction', 'xyxy_pixels'],
+      description: 'TensorFlow has the first, torchvision the second.',
+    },
+    first_label: { type: 'integer', minimum: 0, maximum: 1, description: 'Number of the first label in the output.' },
+  },
+} as const satisfies SettingsSchema;
+
+function familySchema<const Name extends string, const Outputs extends SettingsSchema>(family: Name, outputs: Outputs) {
+  return {
+    type: 'object',
+    required,
+    additionalProperties: false,
+    properties: { ...commonFields, family: { const: family }, outputs },
+  } as const;
+}
+
 const familySchemas = {
-  yolox: {
-    type: 'object',
-    required,
-    additionalProperties: false,
-    properties: {
-      ...commonFields,
-      family: { const: 'yolox' },
-      outputs: { type: 'object', required: ['strides'], additionalProperties: false, properties: { strides } },
-    },
-  },
-  picodet: {
-    type: 'object',
-    required,
-    additionalProperties: false,
-    properties: {
-      ...commonFields,
-      family: { const: 'picodet' },
-      outputs: {
-        type: 'object',
-        required: ['strides', 'reg_max'],
-        additionalProperties: false,
-        properties: {
-          strides,
-          reg_max: {
-            type: 'integer',
-            minimum: 1,
-            maximum: 64,
-            description: 'Distances are distributions over 0..reg_max.',
-          },
-        },
-      },
-    },
-  },
-} as const satisfies Record<string, SettingsSchema>;
+  yolox: familySchema('yolox', grid),
+  picodet: familySchema('picodet', distributions),
+  nanodet: familySchema('nanodet', distributions),
+  yolov5: familySchema('yolov5', noOutputs),
+  yolov8: familySchema('yolov8', noOutputs),
+  yolo_nms: familySchema('yolo_nms', noOutputs),
+  rtdetr: familySchema('rtdetr', noOutputs),
+  ssd: familySchema('ssd', ssdOutputs),
+  fastestdet: familySchema('fastestdet', noOutputs),
+  ultraface: familySchema('ultraface', noOutputs),
+  yunet: familySchema('yunet', grid),
+} as const satisfies Record<ModelFamily, SettingsSchema>;
 
 /** What models/manifest.schema.json publishes, so that editors complete and check a manifest. */
 export const manifestJsonSchema = {
@@ -164,12 +183,12 @@ export const manifestJsonSchema = {
   anyOf: Object.values(familySchemas),
 };
 
-type ManifestFile = Static<(typeof familySchemas)['yolox']> | Static<(typeof familySchemas)['picodet']>;
+type ManifestFile = { [Family in ModelFamily]: Static<(typeof familySchemas)[Family]> }[ModelFamily];
 
-const families = Object.keys(familySchemas);
+export const modelFamilies = Object.keys(familySchemas) as readonly ModelFamily[]; // the table has just these keys
 
-function isFamily(value: unknown): value is keyof typeof familySchemas {
-  return typeof value === 'string' && families.includes(value);
+export function isFamily(value: unknown): value is ModelFamily {
+  return modelFamilies.some((family) => family === value);
 }
 
 /** Reads the labels file of that name; throws where it is not there. */
@@ -204,9 +223,28 @@ export function parseManifest(text: string, what: string, readLabels: ReadLabels
   };
   switch (file.family) {
     case 'yolox':
-      return { ...common, family: 'yolox', outputs: { strides: file.outputs.strides } };
+    case 'yunet':
+      return { ...common, family: file.family, outputs: { strides: file.outputs.strides } };
     case 'picodet':
-      return { ...common, family: 'picodet', outputs: { strides: file.outputs.strides, regMax: file.outputs.reg_max } };
+    case 'nanodet':
+      return {
+        ...common,
+        family: file.family,
+        outputs: { strides: file.outputs.strides, regMax: file.outputs.reg_max },
+      };
+    case 'ssd':
+      return {
+        ...common,
+        family: 'ssd',
+        outputs: { boxForm: file.outputs.box_form, firstLabel: file.outputs.first_label },
+      };
+    case 'yolov5':
+    case 'yolov8':
+    case 'yolo_nms':
+    case 'rtdetr':
+    case 'fastestdet':
+    case 'ultraface':
+      return { ...common, family: file.family, outputs: {} };
   }
 }
 
@@ -216,7 +254,7 @@ function checkShape(value: unknown, what: string): ManifestFile {
   }
   // The family is looked at first: the fields of the others would only drown the message about the one that is wrong.
   const family = value['family'];
-  if (!isFamily(family)) throw invalid(what, 'family', `must be one of ${families.join(', ')}`);
+  if (!isFamily(family)) throw invalid(what, 'family', `must be one of ${modelFamilies.join(', ')}`);
   const [problem] = checkSchema(familySchemas[family], value);
   if (problem !== undefined) throw invalid(what, problem.path.join('.'), problem.reason);
   return value as unknown as ManifestFile; // the line above checked it against the schema that the type is made from
@@ -240,6 +278,8 @@ function inputOf(file: ManifestFile): ModelManifest['input'] {
     name: input.name,
     widthPx: input.width_px,
     heightPx: input.height_px,
+    layout: input.layout,
+    dtype: input.dtype,
     channelOrder: input.channel_order,
     mean: three(input.mean),
     std: three(input.std),

@@ -15,6 +15,8 @@ const common = {
 
 const input = {
   name: 'images',
+  layout: 'NCHW',
+  dtype: 'float32',
   widthPx: 32,
   heightPx: 32,
   channelOrder: 'BGR',

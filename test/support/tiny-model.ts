@@ -106,6 +106,56 @@ function encodeTinyModel(classes: number, boxes: readonly TinyBox[], burden: num
   return Buffer.concat([varintField(1, 7), field(2, Buffer.from('sightline tests')), field(7, graph), field(8, opset)]);
 }
 
+export interface ConstantOutput {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+  /** Given as integers. */
+  readonly isInteger?: boolean;
+}
+
+/**
+ * A model of any output form that says the same of every picture: for families whose weights are not at hand. `sizeInput` is the second
+ * input of the RT-DETR kind.
+ */
+export function encodeConstantModel(
+  outputs: readonly ConstantOutput[],
+  input: { readonly shape: readonly number[]; readonly sizeInput?: string },
+  metadata: Readonly<Record<string, string>> = {},
+): Buffer {
+  const sizes = input.sizeInput === undefined ? [] : [input.sizeInput];
+  const nodes = [
+    node('ReduceMean', ['images'], 'mean', [integers('axes', [0, 1, 2, 3]), integer('keepdims', 0)]),
+    node('Mul', ['mean', 'zero'], 'nothing', []),
+    ...sizes.flatMap((name) => [
+      node('Cast', [name], 'size_floats', [integer('to', floatType)]),
+      node('ReduceMean', ['size_floats'], 'size_mean', [integers('axes', [0, 1]), integer('keepdims', 0)]),
+      node('Mul', ['size_mean', 'zero'], 'size_nothing', []),
+      node('Add', ['nothing', 'size_nothing'], 'nothing_of_both', []),
+    ]),
+    ...outputs.flatMap(({ name, isInteger = false }) => {
+      const nothing = sizes.length === 0 ? 'nothing' : 'nothing_of_both';
+      const add = node('Add', [`${name}_rows`, nothing], isInteger ? `${name}_float` : name, []);
+      return isInteger ? [add, node('Cast', [`${name}_float`], name, [integer('to', integerType)])] : [add];
+    }),
+  ];
+  const graph = Buffer.concat([
+    ...nodes.map((encoded) => field(1, encoded)),
+    field(2, Buffer.from('constant')),
+    field(5, tensor('zero', [], new Float32Array([0]))),
+    ...outputs.map(({ name, shape, values }) => field(5, tensor(`${name}_rows`, shape, values))),
+    field(11, valueInfo('images', input.shape)),
+    ...sizes.map((name) => field(11, valueInfo(name, [1, 2], integerType))),
+    ...outputs.map(({ name, shape, isInteger = false }) =>
+      field(12, valueInfo(name, shape, isInteger ? integerType : floatType)),
+    ),
+  ]);
+  const notes = Object.entries(metadata).map(([key, value]) =>
+    field(14, Buffer.concat([field(1, Buffer.from(key)), field(2, Buffer.from(value))])),
+  );
+  return Buffer.concat([varintField(1, 7), field(7, graph), field(8, varintField(2, 11)), ...notes]);
+}
+
 const burdenSize = 1024;
 
 /** Nothing, multiplied with itself as a large matrix, is nothing again; it hangs on the input, so that no optimiser does it beforehand. */
@@ -163,9 +213,9 @@ function integerTensor(name: string, values: readonly number[]): Buffer {
   ]);
 }
 
-function valueInfo(name: string, shape: readonly number[]): Buffer {
+function valueInfo(name: string, shape: readonly number[], type = floatType): Buffer {
   const dimensions = shape.map((size) => field(1, varintField(1, size)));
-  const tensorType = Buffer.concat([varintField(1, floatType), field(2, Buffer.concat(dimensions))]);
+  const tensorType = Buffer.concat([varintField(1, type), field(2, Buffer.concat(dimensions))]);
   return Buffer.concat([field(1, Buffer.from(name)), field(2, field(1, tensorType))]);
 }
 

@@ -1,25 +1,48 @@
 import type { Precision } from '#schemas';
 import type { InputGeometry } from '#shared/core/inference-geometry';
 
-export type ModelFamily = 'yolox' | 'picodet';
-
-/** What goes into a model: `(pixel - mean) / std` per channel, channels in `channelOrder`, NCHW float32. */
+/** What goes into a model: `(pixel - mean) / std` per channel, channels in `channelOrder`. */
 export interface ModelInput extends InputGeometry {
   readonly name: string;
+  readonly layout: 'NCHW' | 'NHWC';
+  readonly dtype: 'float32' | 'uint8';
   readonly channelOrder: 'RGB' | 'BGR';
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
 }
 
-export interface YoloxOutputs {
+interface GridOutputs {
   readonly strides: readonly number[];
 }
 
-export interface PicodetOutputs {
-  readonly strides: readonly number[];
+interface DistributionOutputs extends GridOutputs {
   /** Distances are distributions over 0..regMax, so `regMax + 1` bins a side. */
   readonly regMax: number;
 }
+
+interface SsdOutputs {
+  readonly boxForm: 'yxyx_fraction' | 'xyxy_pixels';
+  readonly firstLabel: number;
+}
+
+type NoOutputs = Readonly<Record<string, never>>;
+
+/** What a manifest has to say of the outputs, by family. */
+export interface FamilyOutputs {
+  readonly fastestdet: NoOutputs;
+  readonly nanodet: DistributionOutputs;
+  readonly picodet: DistributionOutputs;
+  readonly rtdetr: NoOutputs;
+  readonly ssd: SsdOutputs;
+  readonly ultraface: NoOutputs;
+  readonly yolo_nms: NoOutputs;
+  readonly yolov5: NoOutputs;
+  readonly yolov8: NoOutputs;
+  readonly yolox: GridOutputs;
+  readonly yunet: GridOutputs;
+}
+
+export type ModelFamily = keyof FamilyOutputs;
 
 export interface ModelThresholds {
   /** Lowest score that an object is reported with, for classes without an entry of their own. */
@@ -45,11 +68,9 @@ interface ModelDescription {
 }
 
 /** A model manifest as the code uses it: checked, complete, labels read. */
-export type ModelManifest = ModelDescription &
-  (
-    | { readonly family: 'yolox'; readonly outputs: YoloxOutputs }
-    | { readonly family: 'picodet'; readonly outputs: PicodetOutputs }
-  );
+export type ModelManifest = {
+  [Family in ModelFamily]: ModelDescription & { readonly family: Family; readonly outputs: FamilyOutputs[Family] };
+}[ModelFamily];
 
 /** What a user sets over the thresholds of the manifest. A class that `classes` does not name is not reported. */
 export interface ThresholdOverrides {

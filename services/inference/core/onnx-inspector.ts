@@ -5,12 +5,18 @@ export interface OnnxSummary {
   /** Version of the standard operators that the model was written for. */
   readonly opset: number;
   readonly nodeCount: number;
+  /** The exporter, as it names itself. */
+  readonly producer: string;
+  /** What the exporter noted: names of the classes, size, licence. Text that anybody may have written. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 interface Totals {
   irVersion: number;
   opset: number;
   nodeCount: number;
+  producer: string;
+  metadata: Record<string, string>;
 }
 
 /** Messages of onnx.proto that can hold a tensor or an operator: field number to the message it leads to. */
@@ -25,6 +31,7 @@ const descents: Readonly<Record<string, Readonly<Record<number, string>>>> = {
 };
 
 const maxDepth = 64;
+const utf8 = new TextDecoder();
 
 /**
  * Walks the protobuf of an ONNX file without loading it. onnxruntime reads tensors that are kept outside the file from the working
@@ -33,7 +40,7 @@ const maxDepth = 64;
  * graph, is SIGHTLINE_MODEL_CORRUPT.
  */
 export function inspectOnnx(bytes: Uint8Array): OnnxSummary {
-  const totals: Totals = { irVersion: 0, opset: 0, nodeCount: 0 };
+  const totals: Totals = { irVersion: 0, opset: 0, nodeCount: 0, producer: '', metadata: {} };
   walk(bytes, 'Model', 0, totals);
   if (totals.irVersion === 0 || totals.nodeCount === 0) throw corrupt('it holds no ONNX graph');
   return totals;
@@ -47,6 +54,9 @@ function walk(bytes: Uint8Array, message: string, depth: number, totals: Totals)
   let version = 0;
   for (let field = reader.next(); field !== undefined; field = reader.next()) {
     if (message === 'Model' && field.number === 1) totals.irVersion = field.value;
+    if (message === 'Model' && field.number === 2) totals.producer = textOf(field.bytes);
+    if (message === 'Model' && field.number === 14 && field.bytes !== undefined)
+      noteMetadata(field.bytes, totals.metadata);
     if (message === 'Tensor' && (field.number === 13 || (field.number === 14 && field.value !== 0))) {
       throw new AppError('SIGHTLINE_MODEL_UNSAFE', 'the model keeps tensors outside its file');
     }
@@ -58,6 +68,19 @@ function walk(bytes: Uint8Array, message: string, depth: number, totals: Totals)
   }
   if (message === 'OperatorSet' && (domain === '' || domain === 'ai.onnx'))
     totals.opset = Math.max(totals.opset, version);
+}
+
+const maxMetadataEntries = 100;
+
+function noteMetadata(bytes: Uint8Array, metadata: Record<string, string>): void {
+  const reader = createReader(bytes);
+  let key = '';
+  let value = '';
+  for (let field = reader.next(); field !== undefined; field = reader.next()) {
+    if (field.number === 1) key = textOf(field.bytes);
+    if (field.number === 2) value = textOf(field.bytes, 100_000);
+  }
+  if (key !== '__proto__' && Object.keys(metadata).length < maxMetadataEntries) metadata[key] = value;
 }
 
 const knownDomains = new Set(['', 'ai.onnx', 'ai.onnx.ml', 'com.microsoft']);
@@ -118,8 +141,8 @@ function createReader(bytes: Uint8Array): { next(): Field | undefined } {
   };
 }
 
-function textOf(bytes: Uint8Array | undefined): string {
-  return bytes === undefined ? '' : String.fromCharCode(...bytes.subarray(0, 200));
+function textOf(bytes: Uint8Array | undefined, maxBytes = 200): string {
+  return bytes === undefined ? '' : utf8.decode(bytes.subarray(0, maxBytes));
 }
 
 function corrupt(reason: string): AppError {

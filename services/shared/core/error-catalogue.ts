@@ -138,6 +138,11 @@ export const errorCatalogue = {
     summary: 'Sealed credentials cannot be opened: the key is another one, or they were changed.',
     action: 'Run with the key that they were sealed with, or give the URL of the camera with its credentials again.',
   },
+  SIGHTLINE_DOWNLOAD_FAILED: {
+    exitCode: 4,
+    summary: 'A file could not be fetched.',
+    action: 'Look at the way to the internet (proxy, firewall), or give the file by hand.',
+  },
   SIGHTLINE_FFMPEG_FAILED: {
     exitCode: 70,
     summary: 'ffmpeg ended in the middle of its work.',

@@ -1,4 +1,4 @@
-import { CORE_SCHEMA, loadAll, YAMLException } from 'js-yaml';
+import { CORE_SCHEMA, dump, loadAll, YAMLException } from 'js-yaml';
 
 import type { ErrorCode } from '#shared/core/error-catalogue';
 import { AppError } from '#shared/core/errors';
@@ -39,6 +39,11 @@ export function parseYaml(text: string, options: YamlOptions): unknown {
   if (!isSmallWithoutAliases(value))
     throw new AppError(code, `${what} cannot be read: an alias (*name) is used too often or within itself`);
   return value;
+}
+
+/** Plain values as YAML, in the order that they have. */
+export function formatYaml(value: unknown): string {
+  return dump(value, { schema: CORE_SCHEMA, lineWidth: 120, flowLevel: 3 });
 }
 
 function problemText(what: string, error: unknown): string {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
+import { tryModel } from '../../../services/inference/adapters/onnxruntime/model-trial.ts';
 import { createWorkerThreadEngine } from '../../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
 import { createLogKeeper, machineClock } from '../../support/inference-doubles.ts';
 import { writeTinyModel } from '../../support/tiny-model.ts';
@@ -146,4 +147,31 @@ test('a broken manifest is listed with its reason beside the good ones', async (
     'SIGHTLINE_MODEL_MANIFEST_INVALID',
     'tiny',
   ]);
+});
+
+describe('a trial in a process of its own ends', () => {
+  async function trial(limits: Parameters<typeof tryModel>[2]): Promise<unknown> {
+    return tryModel(await createModelLibrary({ directories: [directory] }).load(manifest), null, limits);
+  }
+
+  test('a run that would go on for minutes', async () => {
+    manifest = await writeTinyModel(directory, { burden: 20_000 });
+    await expect(trial({ timeoutMs: 1500 })).rejects.toMatchObject({
+      code: 'SIGHTLINE_MODEL_DRY_RUN_FAILED',
+      message: expect.stringContaining('within 1.5 s') as string,
+    });
+  });
+
+  test('a model that takes more memory than it may', async () => {
+    manifest = await writeTinyModel(directory, { burden: 20_000 });
+    await expect(trial({ maxMemoryBytes: 1024 ** 2 })).rejects.toMatchObject({
+      code: 'SIGHTLINE_MODEL_DRY_RUN_FAILED',
+      message: expect.stringContaining('1 MiB') as string,
+    });
+  });
+
+  test('with the reason, where the model is no good', async () => {
+    await changeManifest(/width_px: 64/, 'width_px: 96');
+    await expect(trial({})).rejects.toMatchObject({ code: 'SIGHTLINE_MODEL_SHAPE_MISMATCH' });
+  });
 });

@@ -87,7 +87,8 @@ function unmatched(
 }
 
 describe.skipIf(library === undefined)('boxes against the reference implementation', () => {
-  for (const name of ['yolox_nano', 'picodet_s_320', 'picodet_s_416']) {
+  const names = ['yolox_nano', 'picodet_s_320', 'picodet_s_416', 'person_yolox_192', 'fastestdet'];
+  for (const name of [...names, 'ultraface_rfb_320', 'yunet']) {
     const oracle = Parse(
       oracleSchema,
       JSON.parse(readFileSync(join(import.meta.dirname, `../../fixtures/oracle/${name}.json`), 'utf8')),

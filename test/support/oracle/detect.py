@@ -32,6 +32,10 @@ CASES = [
 ]
 
 MODELS = {
+    "fastestdet": dict(file="models/FastestDet.onnx", family="fastestdet", size=352, score=0.6, iou=0.45),
+    "person_yolox_192": dict(file="models/person_yolox_192.onnx", family="yolox", size=192, score=0.3, iou=0.45),
+    "ultraface_rfb_320": dict(file="models/face_version-RFB-320.onnx", family="ultraface", size=320, height=240, score=0.7, iou=0.3),
+    "yunet": dict(file="models/face_yunet_2023mar_dyn.onnx", family="yunet", size=640, score=0.7, iou=0.3),
     "yolox_nano": dict(file="models/yolox_nano.onnx", family="yolox", size=416, score=0.3, iou=0.45),
     "picodet_s_320": dict(file="models/picodet_s_320_coco_noinit.onnx", family="picodet", size=320, score=0.4, iou=0.6),
     "picodet_s_416": dict(file="models/picodet_s_416_coco_noinit.onnx", family="picodet", size=416, score=0.4, iou=0.6),
@@ -122,7 +126,53 @@ def picodet(session, planes, model):
     return suppress(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes), model["iou"])
 
 
-FAMILIES = {"yolox": yolox, "picodet": picodet}
+def fastestdet(session, planes, model):
+    """Stretched, blue green red, divided by 255. One output of planes on one grid."""
+    tensor = (planes[[1, 0, 2]].astype(np.float32) / 255)[None]
+    grid = session.run(None, {session.get_inputs()[0].name: tensor})[0][0]
+    _, rows, columns = grid.shape
+    ys, xs = np.mgrid[:rows, :columns]
+    centres = np.stack([(xs + np.tanh(grid[1])) / columns, (ys + np.tanh(grid[2])) / rows], -1).reshape(-1, 2) * model["size"]
+    sizes = (1 / (1 + np.exp(-grid[3:5]))).reshape(2, -1).T * model["size"]
+    scores = (grid[0] ** 0.6 * grid[5:].max(0) ** 0.4).ravel()
+    classes = grid[5:].argmax(0).ravel()
+    boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], 1)
+    good = scores >= model["score"]
+    return suppress(boxes[good], scores[good], classes[good], model["iou"])
+
+
+def ultraface(session, planes, model):
+    """Stretched, red green blue, (x - 127) / 128. Corners as fractions; the second score is that of a face."""
+    tensor = ((planes[[2, 0, 1]].astype(np.float32) - 127) / 128)[None]
+    scores, boxes = session.run(["scores", "boxes"], {session.get_inputs()[0].name: tensor})
+    scores, boxes = scores[0, :, 1], boxes[0] * np.array([model["size"], model["height"]] * 2)
+    good = scores >= model["score"]
+    return suppress(boxes[good], scores[good], np.zeros(good.sum(), int), model["iou"])
+
+
+def yunet(session, planes, model):
+    """At the top left on black, blue green red, 0..255."""
+    size = model["size"]
+    tensor = np.zeros((1, 3, size, size), np.float32)
+    _, height, width = planes.shape
+    tensor[0, :, :height, :width] = planes[[1, 0, 2]]
+    names = [output.name for output in session.get_outputs()]
+    outputs = dict(zip(names, session.run(None, {session.get_inputs()[0].name: tensor})))
+    boxes, scores = [], []
+    for stride in (8, 16, 32):
+        score = np.sqrt(outputs[f"cls_{stride}"][0, :, 0] * outputs[f"obj_{stride}"][0, :, 0])
+        raw = outputs[f"bbox_{stride}"][0]
+        ys, xs = np.mgrid[: size // stride, : size // stride]
+        centres = (np.stack([xs.ravel(), ys.ravel()], 1) + raw[:, :2]) * stride
+        sizes = np.exp(raw[:, 2:]) * stride
+        boxes.append(np.concatenate([centres - sizes / 2, centres + sizes / 2], 1))
+        scores.append(score)
+    boxes, scores = np.concatenate(boxes), np.concatenate(scores)
+    good = scores >= model["score"]
+    return suppress(boxes[good], scores[good], np.zeros(good.sum(), int), model["iou"])
+
+
+FAMILIES = {"yolox": yolox, "picodet": picodet, "fastestdet": fastestdet, "ultraface": ultraface, "yunet": yunet}
 
 
 def main():
@@ -137,13 +187,13 @@ def main():
         cases = []
         for path, second in CASES:
             source = picture_size(options.data / path)
-            if model["family"] == "yolox":
+            if model["family"] in ("yolox", "yunet"):
                 # As inference-geometry.ts: whole numbers, never below 1.
                 width, height = model["size"], source[1] * model["size"] // source[0]
                 if source[1] > source[0]:
                     width, height = source[0] * model["size"] // source[1], model["size"]
             else:
-                width = height = model["size"]
+                width, height = model["size"], model.get("height", model["size"])
             data = planar_pixels(str(options.data / path), second, width, height)
             planes = np.frombuffer(data, np.uint8).reshape(3, height, width)
             digest = hashlib.sha256(data).hexdigest()

@@ -46,6 +46,8 @@ test('reads a manifest into what the code uses', () => {
     family: 'picodet',
     input: {
       name: 'image',
+      layout: 'NCHW',
+      dtype: 'float32',
       widthPx: 320,
       heightPx: 256,
       channelOrder: 'RGB',

@@ -26,7 +26,22 @@ function model(...graphFields: readonly Uint8Array[]): Uint8Array {
 }
 
 test('reads versions and counts operators', () => {
-  expect(inspectOnnx(model(field(1, node), field(1, node)))).toEqual({ irVersion: 8, opset: 17, nodeCount: 2 });
+  expect(inspectOnnx(model(field(1, node), field(1, node)))).toEqual({
+    irVersion: 8,
+    opset: 17,
+    nodeCount: 2,
+    producer: '',
+    metadata: {},
+  });
+});
+
+test('reads what the exporter noted', () => {
+  const noted = message(
+    model(field(1, node)),
+    field(2, 'pytorch'),
+    field(14, message(field(1, 'names'), field(2, "{0: 'person'}"))),
+  );
+  expect(inspectOnnx(noted)).toMatchObject({ producer: 'pytorch', metadata: { names: "{0: 'person'}" } });
 });
 
 describe('refuses tensors that are kept outside the file', () => {

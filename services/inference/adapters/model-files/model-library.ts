@@ -37,14 +37,14 @@ export interface LoadedModel extends VerifiedModel, OnnxSummary {
 export interface ModelLibrary {
   readonly directories: readonly string[];
   list(): Promise<readonly (FoundModel | UnusableModel)[]>;
-  /** By path of a manifest, path of an ONNX file, or name. Throws SIGHTLINE_MODEL_NOT_FOUND or what is wrong with the manifest. */
+  /** By path of a manifest, path of an ONNX file, NAME (of several versions the last) or NAME@VERSION. Throws SIGHTLINE_MODEL_NOT_FOUND or what is wrong with the manifest. */
   find(nameOrPath: string): Promise<FoundModel>;
   /** Finds it, reads the file once, and checks size, sha256 and content. */
   load(nameOrPath: string): Promise<LoadedModel>;
 }
 
 const maxManifestBytes = 1024 * 1024;
-const defaultMaxModelBytes = 512 * 1024 * 1024;
+export const defaultMaxModelBytes = 512 * 1024 * 1024;
 
 export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
   const directories = [...new Set(options.directories.map((directory) => resolve(directory)))];
@@ -84,15 +84,18 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
     if (match !== undefined) return { ...match, modelPath };
     throw notFound(
       `no manifest describes ${modelPath} (sha256 ${digest})`,
-      'Put a manifest beside the file; models/manifest.schema.json describes the fields.',
+      'Run `sightline models add` on it, or put a manifest beside it; models/manifest.schema.json describes the fields.',
     );
   }
 
   async function findByName(name: string): Promise<FoundModel> {
-    const wanted = plainName(name);
+    const [wanted = '', version] = name.split('@').map(plainName);
     const all = await listIn(directories);
-    const named = all.filter(
-      (each) => ('manifest' in each ? plainName(each.manifest.name) : stem(each.manifestPath)) === wanted,
+    const named = all.filter((each) =>
+      'manifest' in each
+        ? plainName(each.manifest.name) === wanted &&
+          (version === undefined || plainName(each.manifest.version) === version)
+        : stem(each.manifestPath) === wanted,
     );
     const match = named.find((each) => 'manifest' in each && each.modelPath !== null) ?? named[0];
     if (match === undefined) throw notFound(`there is no model named '${name}' in ${directories.join(', ')}`);
@@ -154,7 +157,7 @@ function readLabels(folders: readonly string[], name: string): readonly string[]
   throw new AppError('SIGHTLINE_MODEL_NOT_FOUND', `the labels file ${name} is in none of ${folders.join(', ')}`);
 }
 
-async function readWhole(path: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+export async function readWhole(path: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const { size } = await statFile(path);
   if (size > maxBytes)
     throw new AppError('SIGHTLINE_MODEL_TOO_LARGE', `${path} has ${size} bytes, the limit is ${maxBytes}`);
@@ -200,12 +203,35 @@ async function firstFile(paths: readonly string[]): Promise<string | null> {
   return null;
 }
 
+/** Manifests of a folder, then those of NAME/VERSION below it, of each name the version that came last first. */
 async function manifestsIn(folder: string): Promise<readonly string[]> {
+  const manifests = await yamlFiles(folder);
+  for (const name of await subfolders(folder)) {
+    const versions: { readonly path: string; readonly changedMs: number }[] = [];
+    for (const version of await subfolders(join(folder, name))) {
+      for (const path of await yamlFiles(join(folder, name, version)))
+        versions.push({ path, changedMs: (await stat(path)).mtimeMs });
+    }
+    versions.sort((a, b) => b.changedMs - a.changedMs);
+    manifests.push(...versions.map(({ path }) => path));
+  }
+  return manifests;
+}
+
+async function yamlFiles(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => []);
   return names
     .filter((name) => /\.ya?ml$/i.test(name))
     .sort()
     .map((name) => join(folder, name));
+}
+
+async function subfolders(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isDirectory() && /^[a-z0-9]/i.test(entry.name))
+    .map((entry) => entry.name)
+    .sort();
 }
 
 /** yolox-nano, YOLOX_NANO and yolox_nano are one name: nobody should have to remember which. */

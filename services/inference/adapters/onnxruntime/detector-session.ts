@@ -20,7 +20,7 @@ export interface DetectorSession {
 // Errors reach us as exceptions; the runtime's own lines on stderr would only say them a second time.
 env.logLevel = 'fatal';
 
-const sessionOptions: InferenceSession.SessionOptions = {
+export const sessionOptions: InferenceSession.SessionOptions = {
   // One thread a session: parallelism comes from running several, which beats sharing one frame among cores for throughput.
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
@@ -43,12 +43,12 @@ export async function openDetectorSession(
     checkInput(session, manifest);
     const { input } = manifest;
     const writer = createInputWriter(input);
-    // Made once: the runtime reads the same memory at every run.
-    const feeds = { [input.name]: new Tensor('float32', writer.tensor, [1, 3, input.heightPx, input.widthPx]) };
+    const fed = feedsOf(session, manifest, writer.tensor);
     const candidates = createCandidateList();
 
     writer.write(greyImage(manifest));
-    const first = await dryRun(session, feeds, manifest);
+    fed.arrange();
+    const first = await dryRun(session, fed.feeds, manifest);
     const decode = createDecoder(manifest, shapesOf(first), rules);
     decode(first, candidates);
 
@@ -56,9 +56,9 @@ export async function openDetectorSession(
       async detect(image) {
         const startMs = performance.now();
         writer.write(image);
+        fed.arrange();
         const writtenMs = performance.now();
-        // Outputs are float32: the dry run was checked, and a graph's types do not change.
-        const outputs = (await session.run(feeds)) as unknown as OutputTensors;
+        const outputs = readableOutputs(await session.run(fed.feeds), manifest);
         const ranMs = performance.now();
         candidates.clear();
         decode(outputs, candidates);
@@ -89,6 +89,62 @@ function freeOutputs(outputs: OutputTensors): void {
   }
 }
 
+/**
+ * The inputs, made once: the runtime reads the same memory at every run. `arrange` brings the planes that the writer wrote into the order
+ * and type of a model that wants others. Models of the RT-DETR kind ask in a second input for the size that boxes shall be in: the input's.
+ */
+function feedsOf(
+  session: InferenceSession,
+  manifest: ModelManifest,
+  planes: Float32Array<ArrayBuffer>,
+): { readonly feeds: Record<string, Tensor>; arrange(): void } {
+  const { name, widthPx, heightPx, layout, dtype } = manifest.input;
+  const sizes = Object.fromEntries(
+    session.inputNames
+      .filter((each) => each !== name)
+      .map((each) => [each, new Tensor('int64', BigInt64Array.of(BigInt(widthPx), BigInt(heightPx)), [1, 2])]),
+  );
+  const dims = layout === 'NCHW' ? [1, 3, heightPx, widthPx] : [1, heightPx, widthPx, 3];
+  if (layout === 'NCHW' && dtype === 'float32') {
+    return { feeds: { ...sizes, [name]: new Tensor('float32', planes, dims) }, arrange: () => undefined };
+  }
+  const arranged = dtype === 'uint8' ? new Uint8Array(planes.length) : new Float32Array(planes.length);
+  const tensor =
+    arranged instanceof Uint8Array ? new Tensor('uint8', arranged, dims) : new Tensor('float32', arranged, dims);
+  const pixels = widthPx * heightPx;
+  return {
+    feeds: { ...sizes, [name]: tensor },
+    arrange() {
+      if (layout === 'NCHW') {
+        arranged.set(planes);
+        return;
+      }
+      for (let channel = 0; channel < 3; channel++)
+        for (let pixel = 0; pixel < pixels; pixel++)
+          arranged[pixel * 3 + channel] = planes[channel * pixels + pixel] ?? 0;
+    },
+  };
+}
+
+/** Outputs as the decoders read them. Class numbers come as integers from some; they are few, and turned into floats. */
+function readableOutputs(outputs: InferenceSession.OnnxValueMapType, manifest: ModelManifest): OutputTensors {
+  const readable: Record<string, OutputTensors[string]> = {};
+  for (const [name, output] of Object.entries(outputs)) {
+    const data = output instanceof Tensor ? output.data : undefined;
+    if (output instanceof Tensor && data instanceof Float32Array) {
+      readable[name] = { dims: output.dims, data };
+    } else if (output instanceof Tensor && (data instanceof BigInt64Array || data instanceof Int32Array)) {
+      readable[name] = { dims: output.dims, data: Float32Array.from(data as ArrayLike<number | bigint>, Number) };
+    } else {
+      throw new AppError(
+        'SIGHTLINE_MODEL_SHAPE_MISMATCH',
+        `model ${manifest.name}: its output '${name}' is a tensor neither of float32 nor of integers`,
+      );
+    }
+  }
+  return readable;
+}
+
 async function create(bytes: Uint8Array<ArrayBuffer>, manifest: ModelManifest): Promise<InferenceSession> {
   try {
     return await InferenceSession.create(bytes, sessionOptions);
@@ -102,22 +158,28 @@ async function create(bytes: Uint8Array<ArrayBuffer>, manifest: ModelManifest): 
 
 function checkInput(session: InferenceSession, manifest: ModelManifest): void {
   const { input } = manifest;
-  const [metadata, ...others] = session.inputMetadata;
-  const expected = [1, 3, input.heightPx, input.widthPx];
+  const { layout, dtype } = input;
+  const metadata = session.inputMetadata.find((each) => each.name === input.name);
+  const others = session.inputMetadata.filter((each) => each !== metadata);
+  const expected = layout === 'NCHW' ? [1, 3, input.heightPx, input.widthPx] : [1, input.heightPx, input.widthPx, 3];
   const mismatch = (found: string): AppError =>
     new AppError(
       'SIGHTLINE_MODEL_SHAPE_MISMATCH',
-      `model ${manifest.name}: its manifest describes one input '${input.name}' float32 [${expected.join(',')}], the file has ${found}`,
+      `model ${manifest.name}: its manifest describes one input '${input.name}' ${dtype} [${expected.join(',')}], the file has ${found}`,
     );
-  if (metadata === undefined || others.length > 0)
+  const isSize = (each: InferenceSession.ValueMetadata): boolean =>
+    manifest.family === 'rtdetr' && each.isTensor && each.type === 'int64' && each.shape.length === 2;
+  if (session.inputMetadata.length > 1 && !others.every(isSize))
     throw mismatch(`${session.inputNames.length} inputs: ${session.inputNames.join(', ')}`);
-  if (!metadata.isTensor) throw mismatch(`'${metadata.name}', which is not a tensor`);
+  const shown = metadata ?? others[0];
+  if (shown === undefined) throw mismatch('no input');
+  if (!shown.isTensor) throw mismatch(`'${shown.name}', which is not a tensor`);
   // A dimension with a name in place of a number takes any size.
   const fits =
-    metadata.shape.length === expected.length &&
-    metadata.shape.every((size, index) => typeof size === 'string' || size === expected[index]);
-  if (metadata.name !== input.name || metadata.type !== 'float32' || !fits) {
-    throw mismatch(`'${metadata.name}' ${metadata.type} [${metadata.shape.join(',')}]`);
+    shown.shape.length === expected.length &&
+    shown.shape.every((size, index) => typeof size === 'string' || size < 0 || size === expected[index]);
+  if (metadata === undefined || shown.type !== dtype || !fits) {
+    throw mismatch(`'${shown.name}' ${shown.type} [${shown.shape.join(',')}]`);
   }
 }
 
@@ -139,13 +201,8 @@ async function dryRun(
       },
     );
   }
-  for (const [name, output] of Object.entries(outputs)) {
-    if (!(output instanceof Tensor) || !(output.data instanceof Float32Array)) {
-      throw new AppError(
-        'SIGHTLINE_MODEL_SHAPE_MISMATCH',
-        `model ${manifest.name}: its output '${name}' is not a float32 tensor`,
-      );
-    }
+  const readable = readableOutputs(outputs, manifest);
+  for (const [name, output] of Object.entries(readable)) {
     if (!output.data.every(Number.isFinite)) {
       throw new AppError(
         'SIGHTLINE_MODEL_DRY_RUN_FAILED',
@@ -153,13 +210,14 @@ async function dryRun(
       );
     }
   }
-  return outputs as unknown as OutputTensors; // each was checked above
+  return readable;
 }
 
 function shapesOf(outputs: OutputTensors): Record<string, readonly number[]> {
   return Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, output.dims]));
 }
 
+/** What a dry run is shown. */
 function greyImage(manifest: ModelManifest): PlanarImage {
   const size = inferenceSize(16, 9, manifest.input);
   return { format: 'gbrp', ...size, data: new Uint8Array(size.widthPx * size.heightPx * 3).fill(114) };

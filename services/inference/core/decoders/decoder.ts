@@ -33,3 +33,23 @@ export function shapeMismatch(
     `model ${manifest.name}: family ${manifest.family} expects ${expected}, the file gives ${found.join(' ')}`,
   );
 }
+
+/** Name of the one output whose shape fits; undefined where none does, or several. */
+export function outputOfShape(
+  shapes: Readonly<Record<string, readonly number[]>>,
+  fits: (dims: readonly number[], name: string) => boolean,
+): string | undefined {
+  const names = Object.keys(shapes).filter((name) => fits(shapes[name] ?? [], name));
+  return names.length === 1 ? names[0] : undefined;
+}
+
+/** Adds a box given by its centre and size. */
+export function pushCentred(
+  candidates: CandidateList,
+  box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number },
+  score: number,
+  classIndex: number,
+): void {
+  const { x, y, width, height } = box;
+  candidates.push(x - width / 2, y - height / 2, x + width / 2, y + height / 2, score, classIndex);
+}

@@ -1,12 +1,30 @@
 import type { ModelFamily, ModelManifest, ScoreRules } from '../model.ts';
 import type { CreateDecoder, Decode } from './decoder.ts';
+import { createFastestdetDecoder } from './fastestdet.ts';
+import { createNanodetDecoder } from './nanodet.ts';
 import { createPicodetDecoder } from './picodet.ts';
+import { createRtdetrDecoder } from './rtdetr.ts';
+import { createSsdDecoder } from './ssd.ts';
+import { createUltrafaceDecoder } from './ultraface.ts';
+import { createYoloNmsDecoder } from './yolo-nms.ts';
+import { createYolov5Decoder } from './yolov5.ts';
+import { createYolov8Decoder } from './yolov8.ts';
 import { createYoloxDecoder } from './yolox.ts';
+import { createYunetDecoder } from './yunet.ts';
 
 /** One line a family. */
 const decoders: { readonly [Family in ModelFamily]: CreateDecoder<Family> } = {
+  fastestdet: createFastestdetDecoder,
+  nanodet: createNanodetDecoder,
   picodet: createPicodetDecoder,
+  rtdetr: createRtdetrDecoder,
+  ssd: createSsdDecoder,
+  ultraface: createUltrafaceDecoder,
+  yolo_nms: createYoloNmsDecoder,
+  yolov5: createYolov5Decoder,
+  yolov8: createYolov8Decoder,
   yolox: createYoloxDecoder,
+  yunet: createYunetDecoder,
 };
 
 export function createDecoder(

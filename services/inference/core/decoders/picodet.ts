@@ -1,5 +1,6 @@
 import type { CreateDecoder } from './decoder.ts';
 import { shapeMismatch } from './decoder.ts';
+import { meanOfSoftmax } from './mean-of-softmax.ts';
 
 interface Level {
   readonly scoresName: string;
@@ -104,17 +105,4 @@ function forEachAtLeast(values: Float32Array, thresholdBits: number, visit: (ind
     if (signs < 0) for (let each = index; each < index + 8; each++) if ((bits[each] ?? 0) > below) visit(each);
   }
   for (let index = end; index < bits.length; index++) if ((bits[index] ?? 0) > below) visit(index);
-}
-
-function meanOfSoftmax(values: Float32Array, from: number, bins: number): number {
-  let highest = Number.NEGATIVE_INFINITY;
-  for (let bin = 0; bin < bins; bin++) highest = Math.max(highest, values[from + bin] ?? 0);
-  let sum = 0;
-  let weighted = 0;
-  for (let bin = 0; bin < bins; bin++) {
-    const weight = Math.exp((values[from + bin] ?? 0) - highest);
-    sum += weight;
-    weighted += weight * bin;
-  }
-  return weighted / sum;
 }

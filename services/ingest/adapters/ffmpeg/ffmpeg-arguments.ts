@@ -156,7 +156,7 @@ function cropFilter(crop: BoundingBoxRecord): string {
 }
 
 /** The same arithmetic as `inferenceSize`, in integers that doubles hold exactly. */
-function scaleFilter(geometry: InputGeometry): string {
+export function scaleFilter(geometry: InputGeometry): string {
   const { widthPx: width, heightPx: height, resize } = geometry;
   if (resize.mode === 'stretch') return `scale=w=${width}:h=${height}:flags=${scalerFlags}`;
   const isWide = `gte(iw*${height},ih*${width})`;

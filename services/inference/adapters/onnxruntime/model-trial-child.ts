@@ -1,0 +1,66 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { AppError, toErrorRecord } from '#shared/core/errors';
+import { guessInput, type TensorFacts } from '../../core/model-guess.ts';
+import { openDetectorSession, sessionOptions } from './detector-session.ts';
+import type { ProbedModel, TrialAnswer, TrialRequest } from './model-trial-messages.ts';
+
+/** The process that tries one model for model-trial.ts and is killed afterwards, or before. */
+process.once('disconnect', () => process.exit());
+process.once('message', (request: TrialRequest) => {
+  void answer(request).then((said) => process.send?.(said)); // answer() never rejects
+});
+
+async function answer(request: TrialRequest): Promise<TrialAnswer> {
+  try {
+    if (request.kind === 'probe') return { kind: 'probed', found: await probe(request) };
+    const session = await openDetectorSession(request.bytes, request.manifest, request.rules);
+    if (request.image === null) return { kind: 'tried', found: { boxes: new Float32Array(), inferenceMs: 0 } };
+    const { boxes, inferenceMs } = await session.detect(request.image);
+    return { kind: 'tried', found: { boxes, inferenceMs } };
+  } catch (error) {
+    return { kind: 'failed', error: toErrorRecord(error) };
+  }
+}
+
+async function probe({ bytes, size }: Extract<TrialRequest, { kind: 'probe' }>): Promise<ProbedModel> {
+  const session = await InferenceSession.create(bytes, sessionOptions).catch((error: unknown) => {
+    throw new AppError('SIGHTLINE_MODEL_CORRUPT', `the model cannot be loaded: ${reasonOf(error)}`, { cause: error });
+  });
+  const inputs = session.inputMetadata.map(factsOf);
+  const picture = guessInput(inputs, size);
+  const dims =
+    picture.layout === 'NCHW' ? [1, 3, picture.heightPx, picture.widthPx] : [1, picture.heightPx, picture.widthPx, 3];
+  const length = picture.widthPx * picture.heightPx * 3;
+  const feeds: Record<string, Tensor> = {};
+  for (const { name } of inputs) {
+    if (name !== picture.name) {
+      feeds[name] = new Tensor('int64', BigInt64Array.of(BigInt(picture.widthPx), BigInt(picture.heightPx)), [1, 2]);
+    } else if (picture.dtype === 'uint8') feeds[name] = new Tensor('uint8', new Uint8Array(length).fill(114), dims);
+    else feeds[name] = new Tensor('float32', new Float32Array(length).fill(0.4), dims);
+  }
+  const outputs = await session.run(feeds).catch((error: unknown) => {
+    throw new AppError(
+      'SIGHTLINE_MODEL_DRY_RUN_FAILED',
+      `the model failed on a grey picture of ${picture.widthPx}x${picture.heightPx} px: ${reasonOf(error)}`,
+      picture.isDeclared ? {} : { cause: error, action: 'Say the size that it takes with --size WIDTHxHEIGHT.' },
+    );
+  });
+  return {
+    inputs,
+    outputs: Object.entries(outputs).map(([name, value]): TensorFacts => {
+      if (!(value instanceof Tensor))
+        throw new AppError('SIGHTLINE_MODEL_SHAPE_MISMATCH', `the output '${name}' of the model is not a tensor`);
+      return { name, type: value.type, shape: [...value.dims] };
+    }),
+  };
+}
+
+function factsOf(metadata: InferenceSession.ValueMetadata): TensorFacts {
+  return metadata.isTensor
+    ? { name: metadata.name, type: metadata.type, shape: metadata.shape }
+    : { name: metadata.name, type: 'not a tensor', shape: [] };
+}
+
+function reasonOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).slice(0, 300);
+}

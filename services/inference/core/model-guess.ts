@@ -1,0 +1,366 @@
+import { AppError } from '#shared/core/errors';
+import { coco80Labels } from './coco-labels.ts';
+import type { ModelFamily } from './model.ts';
+
+/** An input or output: its shape as the file declares it (names for sizes that are open), or as a run had it. */
+export interface TensorFacts {
+  readonly name: string;
+  readonly type: string;
+  readonly shape: readonly (number | string)[];
+}
+
+export interface ModelFacts {
+  readonly fileName: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly inputs: readonly TensorFacts[];
+  readonly outputs: readonly TensorFacts[];
+}
+
+export interface GuessHints {
+  readonly family?: ModelFamily;
+  readonly labels?: readonly string[];
+}
+
+/** `certain`: no other family has this form. `likely`: others could. `assumed`: nothing in the file says it. */
+export type Certainty = 'certain' | 'likely' | 'assumed';
+
+export interface Finding {
+  readonly what: string;
+  readonly value: string;
+  readonly certainty: Certainty;
+  readonly because: string;
+}
+
+interface FamilyRule {
+  readonly family: ModelFamily;
+  readonly certainty: Certainty;
+  readonly because: string;
+  /** Number of classes by the shapes; null where they do not show it. */
+  readonly classes: number | null;
+}
+
+interface Letterbox {
+  readonly place: 'top_left' | 'centre';
+  readonly padValue: number;
+}
+
+/** What the families' authors feed their models with; a manifest of the same family for another training may differ. */
+interface Preprocessing {
+  readonly channelOrder: 'RGB' | 'BGR';
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly resize: 'stretch' | Letterbox;
+  readonly score: number;
+  readonly nmsIou: number;
+  readonly oneClass?: string;
+}
+
+const plain = { mean: [0, 0, 0], std: [1, 1, 1] };
+const byte = { mean: [0, 0, 0], std: [255, 255, 255] };
+const centred: Letterbox = { place: 'centre', padValue: 114 };
+
+const preprocessing: Readonly<Record<ModelFamily, Preprocessing>> = {
+  yolox: { channelOrder: 'BGR', ...plain, resize: { place: 'top_left', padValue: 114 }, score: 0.3, nmsIou: 0.45 },
+  picodet: {
+    channelOrder: 'RGB',
+    mean: [123.675, 116.28, 103.53],
+    std: [58.395, 57.12, 57.375],
+    resize: 'stretch',
+    score: 0.4,
+    nmsIou: 0.6,
+  },
+  nanodet: {
+    channelOrder: 'BGR',
+    mean: [103.53, 116.28, 123.675],
+    std: [57.375, 57.12, 58.395],
+    resize: 'stretch',
+    score: 0.4,
+    nmsIou: 0.6,
+  },
+  yolov5: { channelOrder: 'RGB', ...byte, resize: centred, score: 0.25, nmsIou: 0.45 },
+  yolov8: { channelOrder: 'RGB', ...byte, resize: centred, score: 0.25, nmsIou: 0.7 },
+  yolo_nms: { channelOrder: 'RGB', ...byte, resize: centred, score: 0.25, nmsIou: 1 },
+  rtdetr: { channelOrder: 'RGB', ...byte, resize: 'stretch', score: 0.5, nmsIou: 1 },
+  ssd: { channelOrder: 'RGB', ...plain, resize: 'stretch', score: 0.5, nmsIou: 1 },
+  fastestdet: { channelOrder: 'BGR', ...byte, resize: 'stretch', score: 0.6, nmsIou: 0.45 },
+  ultraface: {
+    channelOrder: 'RGB',
+    mean: [127, 127, 127],
+    std: [128, 128, 128],
+    resize: 'stretch',
+    score: 0.7,
+    nmsIou: 0.3,
+    oneClass: 'face',
+  },
+  yunet: {
+    channelOrder: 'BGR',
+    ...plain,
+    resize: { place: 'top_left', padValue: 0 },
+    score: 0.7,
+    nmsIou: 0.3,
+    oneClass: 'face',
+  },
+};
+
+export interface InputFacts {
+  readonly name: string;
+  readonly layout: 'NCHW' | 'NHWC';
+  readonly dtype: 'float32' | 'uint8';
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** False where the file leaves the size open and a usual one was taken. */
+  readonly isDeclared: boolean;
+}
+
+/** The picture input and its size, `size` over what is left open. Throws SIGHTLINE_MODEL_SHAPE_MISMATCH with what to add. */
+export function guessInput(
+  inputs: readonly TensorFacts[],
+  size?: { readonly widthPx: number; readonly heightPx: number },
+): InputFacts {
+  const [picture, ...others] = inputs.filter(({ shape }) => shape.length === 4);
+  if (picture === undefined || others.length > 0) {
+    const found = inputs.map(({ name, shape }) => `${name} [${shape.join(',')}]`).join(' ');
+    throw new AppError('SIGHTLINE_MODEL_SHAPE_MISMATCH', `the model has no single picture input: ${found}`, {
+      action: 'Export the model with one input [1,3,height,width] or [1,height,width,3].',
+    });
+  }
+  const { name, type, shape } = picture;
+  if (type !== 'float32' && type !== 'uint8') {
+    throw new AppError('SIGHTLINE_MODEL_SHAPE_MISMATCH', `the input '${name}' is ${type}, not float32 or uint8`, {
+      action: 'Export the model with float32 inputs and outputs.',
+    });
+  }
+  const layout = shape[3] === 3 && shape[1] !== 3 ? 'NHWC' : 'NCHW';
+  const [height, width] = layout === 'NCHW' ? [shape[2], shape[3]] : [shape[1], shape[2]];
+  const isDeclared = isSize(height) && isSize(width);
+  return {
+    name,
+    layout,
+    dtype: type,
+    widthPx: isSize(width) ? width : (size?.widthPx ?? usualSizePx),
+    heightPx: isSize(height) ? height : (size?.heightPx ?? usualSizePx),
+    isDeclared,
+  };
+}
+
+const usualSizePx = 640;
+
+function isSize(value: number | string | undefined): value is number {
+  return typeof value === 'number' && value > 0;
+}
+
+export interface ModelGuess {
+  readonly family: ModelFamily;
+  readonly labels: readonly string[];
+  readonly input: Record<string, unknown>;
+  readonly outputs: Record<string, unknown>;
+  readonly thresholds: { readonly score: number; readonly nms_iou: number };
+  readonly findings: readonly Finding[];
+}
+
+/** Everything that a manifest needs to say, from the shapes of a real run and the file's own words. Throws with what to add. */
+export function guessModel(facts: ModelFacts, input: InputFacts, hints: GuessHints = {}): ModelGuess {
+  const rule = hints.family === undefined ? guessFamily(facts, input, hints) : given(hints.family, facts, input);
+  const { family } = rule;
+  const pre = preprocessing[family];
+  const named = guessLabels(facts, rule, hints, pre);
+  // An input of bytes is normalised in the graph.
+  const scale = input.dtype === 'uint8' ? plain : pre;
+  const findings: Finding[] = [
+    { what: 'family', value: family, certainty: rule.certainty, because: rule.because },
+    {
+      what: 'input',
+      value: `${input.layout} ${input.widthPx}x${input.heightPx} ${input.dtype}`,
+      certainty: input.isDeclared ? 'certain' : 'assumed',
+      because: input.isDeclared
+        ? 'the file declares it'
+        : 'the file leaves the size open; --size WIDTHxHEIGHT sets another',
+    },
+    {
+      what: 'preprocessing',
+      value: `${pre.channelOrder}, mean ${scale.mean.join(' ')}, std ${scale.std.join(' ')}, ${pre.resize === 'stretch' ? 'stretched' : `letterbox ${pre.resize.place}`}`,
+      certainty: 'likely',
+      because: `what the authors of ${family} use; no file says it`,
+    },
+    { what: 'labels', value: shortList(named.labels), certainty: named.certainty, because: named.because },
+  ];
+  return {
+    family,
+    labels: named.labels,
+    input: {
+      name: input.name,
+      width_px: input.widthPx,
+      height_px: input.heightPx,
+      layout: input.layout,
+      dtype: input.dtype,
+      channel_order: pre.channelOrder,
+      mean: scale.mean,
+      std: scale.std,
+      resize:
+        pre.resize === 'stretch'
+          ? { mode: 'stretch' }
+          : { mode: 'letterbox', anchor: pre.resize.place, pad_value: pre.resize.padValue },
+    },
+    outputs: outputsOf(family, facts, input, named.labels.length),
+    thresholds: { score: pre.score, nms_iou: pre.nmsIou },
+    findings,
+  };
+}
+
+function shortList(labels: readonly string[]): string {
+  return labels.length <= 4 ? labels.join(', ') : `${labels.length}: ${labels.slice(0, 3).join(', ')}, …`;
+}
+
+function given(family: ModelFamily, facts: ModelFacts, input: InputFacts): FamilyRule {
+  const seen = rules(facts, input).find((rule) => rule.family === family);
+  return { family, certainty: 'certain', because: 'you said so', classes: seen?.classes ?? null };
+}
+
+function guessFamily(facts: ModelFacts, input: InputFacts, hints: GuessHints): FamilyRule {
+  const fitting = rules(facts, input);
+  const wanted = hints.labels?.length;
+  const byLabels = fitting.filter((rule) => wanted === undefined || rule.classes === null || rule.classes === wanted);
+  const [first] = byLabels.length > 0 ? byLabels : fitting;
+  if (first !== undefined) return first;
+  const found = facts.outputs.map(({ name, shape }) => `${name} [${shape.join(',')}]`).join(' ');
+  throw new AppError('SIGHTLINE_MODEL_SHAPE_MISMATCH', `no family has outputs of this form: ${found}`, {
+    action: 'Say which it is with --family; docs/models.md lists the families and the outputs that each has.',
+  });
+}
+
+/** The families whose output form this is, the likeliest first. */
+function rules(facts: ModelFacts, input: InputFacts): readonly FamilyRule[] {
+  const shapes = facts.outputs.map(({ shape }) => shape.map(Number));
+  const cells = (strides: readonly number[]): number =>
+    strides.reduce((sum, stride) => sum + Math.ceil(input.widthPx / stride) * Math.ceil(input.heightPx / stride), 0);
+  const has = (pattern: RegExp): boolean => facts.outputs.some(({ name }) => pattern.test(name));
+  const found: FamilyRule[] = [];
+  const add = (family: ModelFamily, certainty: Certainty, because: string, classes: number | null): void => {
+    found.push({ family, certainty, because, classes });
+  };
+  const [only] = shapes;
+  if (shapes.length === 1 && only !== undefined) {
+    const [, second = 0, last = 0] = only;
+    if (only.length === 4) add('fastestdet', 'certain', 'one output of planes on a grid', second - 5);
+    if (only.length === 3 && last === 6 && second <= 1000 && second !== cells([8, 16, 32]))
+      add('yolo_nms', 'likely', 'one output of at most 1000 rows of 6', null);
+    if (only.length === 3 && second === cells([8, 16, 32]) && last > 5)
+      add('yolox', 'certain', 'one output with a row for each cell of strides 8, 16, 32', last - 5);
+    if (only.length === 3 && second === cells([8, 16, 32, 64]) && last > 32)
+      add('nanodet', 'certain', 'one output with a row for each cell of strides 8, 16, 32, 64', last - 32);
+    if (only.length === 3 && second === 3 * cells([8, 16, 32]) && last > 5)
+      add('yolov5', 'certain', 'one output with three rows for each cell of strides 8, 16, 32', last - 5);
+    if (only.length === 3 && last === cells([8, 16, 32]) && second > 4)
+      add('yolov8', 'certain', 'one output with a column for each cell of strides 8, 16, 32', second - 4);
+    if (found.length === 0 && only.length === 3 && second <= 1000 && last > 6)
+      add('rtdetr', 'likely', 'one output with a row for each of a few hundred queries', last - 4);
+  }
+  const ofWidth = (width: number): number => shapes.filter((dims) => dims.length === 3 && dims[2] === width).length;
+  if (shapes.length === 12 && ofWidth(10) === 3 && ofWidth(4) === 3)
+    add('yunet', 'certain', 'scores, boxes and five landmarks for three strides', 1);
+  if (shapes.length === 2 && ofWidth(2) === 1 && ofWidth(4) === 1 && has(/score/i))
+    add('ultraface', 'certain', 'two scores and a box in fractions for each prior', 1);
+  const distances = ofWidth(32);
+  if (shapes.length >= 4 && shapes.length === 2 * distances) {
+    const classes = shapes.find((dims) => dims[2] !== 32)?.[2] ?? 32;
+    add('picodet', 'certain', `scores and distances over 8 bins for ${distances} strides`, classes);
+  }
+  if (has(/score/i) && has(/class|label/i) && has(/box/i)) {
+    const boxDims = shapes.find((dims) => dims.at(-1) === 4)?.length;
+    const asksSize = facts.inputs.length === 2;
+    if (asksSize || (shapes.length === 3 && boxDims === 3 && !has(/detection|num/i)))
+      add('rtdetr', asksSize ? 'certain' : 'likely', 'labels, boxes and scores, and a second input for the size', null);
+    else add('ssd', 'likely', 'boxes, scores and classes after suppression', null);
+  }
+  if (shapes.length === 2 && has(/logit/i) && has(/box/i)) {
+    const logits = facts.outputs.find(({ name }) => /logit/i.test(name))?.shape[2];
+    add('rtdetr', 'certain', 'logits and boxes of a few hundred queries', Number(logits));
+  }
+  return found;
+}
+
+interface NamedLabels {
+  readonly labels: readonly string[];
+  readonly certainty: Certainty;
+  readonly because: string;
+}
+
+function guessLabels(facts: ModelFacts, rule: FamilyRule, hints: GuessHints, pre: Preprocessing): NamedLabels {
+  const { classes } = rule;
+  const needed = (): AppError =>
+    new AppError(
+      'SIGHTLINE_MODEL_MANIFEST_INVALID',
+      `the model is of family ${rule.family}${classes === null ? '' : ` with ${classes} classes`}, and nothing in the file names its classes`,
+      { action: 'Name them, class 0 first: --labels person,car,… or --labels FILE with one name a line.' },
+    );
+  if (hints.labels !== undefined) {
+    if (classes !== null && hints.labels.length !== classes) {
+      throw new AppError(
+        'SIGHTLINE_MODEL_MANIFEST_INVALID',
+        `--labels names ${hints.labels.length} classes, the model has ${classes}`,
+      );
+    }
+    return { labels: hints.labels, certainty: 'certain', because: 'you named them' };
+  }
+  const noted = labelsOfMetadata(facts.metadata);
+  if (noted !== undefined && (classes === null || noted.length === classes))
+    return { labels: noted, certainty: 'certain', because: 'the file names them' };
+  if (pre.oneClass !== undefined)
+    return { labels: [pre.oneClass], certainty: 'certain', because: 'the family has this one class' };
+  if (classes === 80)
+    return { labels: coco80Labels, certainty: 'likely', because: '80 classes: those of COCO, in its order' };
+  if (classes === 1) {
+    const word = /person|face|head|plate|vehicle|car\b/i.exec(facts.fileName)?.[0].toLowerCase();
+    if (word !== undefined)
+      return { labels: [word], certainty: 'likely', because: 'one class, and the name of the file' };
+  }
+  if (classes === null && (rule.family === 'yolo_nms' || rule.family === 'rtdetr'))
+    return { labels: coco80Labels, certainty: 'assumed', because: 'nothing names the classes; --labels does' };
+  throw needed();
+}
+
+/** Ultralytics notes `{0: 'person', 1: 'bicycle'}`, others a JSON list. */
+function labelsOfMetadata(metadata: Readonly<Record<string, string>>): readonly string[] | undefined {
+  const text = metadata['names'] ?? metadata['labels'] ?? metadata['classes'];
+  if (text === undefined) return undefined;
+  const pairs = [...text.matchAll(/(\d+)\s*:\s*(?:'([^']*)'|"([^"]*)")/g)];
+  if (pairs.length > 0 && pairs.every((pair, index) => Number(pair[1]) === index))
+    return pairs.map((pair) => pair[2] ?? pair[3] ?? '');
+  const quoted = [...text.matchAll(/'([^']*)'|"([^"]*)"/g)].map((each) => each[1] ?? each[2] ?? '');
+  return quoted.length > 0 ? quoted : undefined;
+}
+
+function outputsOf(
+  family: ModelFamily,
+  facts: ModelFacts,
+  input: InputFacts,
+  classes: number,
+): Record<string, unknown> {
+  switch (family) {
+    case 'yolox':
+    case 'yunet':
+      return { strides: [8, 16, 32] };
+    case 'nanodet': {
+      const width = Number(facts.outputs[0]?.shape[2] ?? 0);
+      return { strides: [8, 16, 32, 64], reg_max: Math.max(1, Math.floor((width - classes) / 4) - 1) };
+    }
+    case 'picodet': {
+      const counts = new Set(facts.outputs.map(({ shape }) => Number(shape[1])));
+      const strides = [8, 16, 32, 64, 128].filter((stride) =>
+        counts.has(Math.ceil(input.widthPx / stride) * Math.ceil(input.heightPx / stride)),
+      );
+      return { strides, reg_max: 7 };
+    }
+    case 'ssd': {
+      const isTensorflow = input.layout === 'NHWC' || facts.outputs.some(({ name }) => /detection|num/i.test(name));
+      return { box_form: isTensorflow ? 'yxyx_fraction' : 'xyxy_pixels', first_label: 1 };
+    }
+    case 'yolov5':
+    case 'yolov8':
+    case 'yolo_nms':
+    case 'rtdetr':
+    case 'fastestdet':
+    case 'ultraface':
+      return {};
+  }
+}

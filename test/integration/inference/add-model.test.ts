@@ -1,0 +1,170 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { addModel } from '../../../cli/models/add-model.ts';
+import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
+import { openDetectorSession } from '../../../services/inference/adapters/onnxruntime/detector-session.ts';
+import { scoreRules } from '../../../services/inference/core/score-rules.ts';
+import { testDataPath } from '../../support/test-data.ts';
+import { encodeConstantModel, type ConstantOutput } from '../../support/tiny-model.ts';
+
+let directory = '';
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'sightline-add-'));
+  return () => rm(directory, { recursive: true });
+});
+
+const sizePx = 64;
+const cells = 64 + 16 + 4; // of strides 8, 16, 32
+
+function output(name: string, shape: readonly number[], at: Readonly<Record<number, number>>): ConstantOutput {
+  const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
+  for (const [index, value] of Object.entries(at)) values[Number(index)] = value;
+  return { name, shape, values };
+}
+
+/** Each says: one car, score 0.8, from (8, 16) to (40, 48). */
+const forms: readonly {
+  readonly family: string;
+  readonly outputs: readonly ConstantOutput[];
+  readonly sizeInput?: string;
+}[] = [
+  {
+    family: 'yolov5',
+    outputs: [output('output0', [1, 3 * cells, 7], { 0: 24, 1: 32, 2: 32, 3: 32, 4: 1, 6: 0.8 })],
+  },
+  {
+    family: 'yolov8',
+    outputs: [
+      output('output0', [1, 6, cells], { 0: 24, [cells]: 32, [2 * cells]: 32, [3 * cells]: 32, [5 * cells]: 0.8 }),
+    ],
+  },
+  {
+    // Cell (24, 32) of stride 8, and two strides to each side.
+    family: 'nanodet',
+    outputs: [
+      output('output', [1, cells + 1, 34], {
+        [35 * 34 + 1]: 0.8,
+        ...Object.fromEntries([0, 1, 2, 3].map((side) => [35 * 34 + 2 + side * 8 + 2, 50])),
+      }),
+    ],
+  },
+  { family: 'yolo_nms', outputs: [output('output0', [1, 300, 6], { 0: 8, 1: 16, 2: 40, 3: 48, 4: 0.8, 5: 1 })] },
+  {
+    family: 'rtdetr',
+    sizeInput: 'orig_target_sizes',
+    outputs: [
+      { ...output('labels', [1, 20], { 0: 1 }), isInteger: true },
+      output('boxes', [1, 20, 4], { 0: 8, 1: 16, 2: 40, 3: 48 }),
+      output('scores', [1, 20], { 0: 0.8 }),
+    ],
+  },
+  {
+    family: 'rtdetr',
+    outputs: [
+      output('logits', [1, 1, 2], { 0: -9, 1: Math.log(4) }),
+      output('pred_boxes', [1, 1, 4], { 0: 24 / 64, 1: 0.5, 2: 0.5, 3: 0.5 }),
+    ],
+  },
+  {
+    family: 'ssd',
+    outputs: [
+      output('detection_boxes', [1, 10, 4], { 0: 0.25, 1: 0.125, 2: 0.75, 3: 0.625 }),
+      output('detection_classes', [1, 10], { 0: 2 }),
+      output('detection_scores', [1, 10], { 0: 0.8 }),
+      output('num_detections', [1], { 0: 1 }),
+    ],
+  },
+  {
+    family: 'ssd',
+    outputs: [
+      output('boxes', [1, 4], { 0: 8, 1: 16, 2: 40, 3: 48 }),
+      { ...output('labels', [1], { 0: 2 }), isInteger: true },
+      output('scores', [1], { 0: 0.8 }),
+    ],
+  },
+];
+
+describe('finds out the family of a network of its output form, and reads its boxes', () => {
+  test.each(forms)('$family, $outputs.length outputs', async ({ family, outputs, sizeInput }) => {
+    const file = join(directory, 'Some Model.onnx');
+    const input = { shape: [1, 3, sizePx, sizePx], ...(sizeInput === undefined ? {} : { sizeInput }) };
+    await writeFile(file, encodeConstantModel(outputs, input, { names: "{0: 'person', 1: 'car'}" }));
+    const added = await addModel({ file, directory: join(directory, 'models') });
+    expect(added.manifest).toMatchObject({ family, name: 'some-model', labels: ['person', 'car'] });
+
+    const model = await createModelLibrary({ directories: [join(directory, 'models')] }).load('some-model');
+    const session = await openDetectorSession(model.bytes, model.manifest, scoreRules(model.manifest));
+    const data = new Uint8Array(sizePx * sizePx * 3);
+    const { boxes } = await session.detect({ format: 'gbrp', widthPx: sizePx, heightPx: sizePx, data });
+    await session.close();
+    expect([...boxes].map((value) => Math.round(value * 1000) / 1000)).toEqual([8, 16, 40, 48, 0.8, 1]);
+  });
+});
+
+test('a model of bytes in rows of pixels is fed as it wants', async () => {
+  const [form] = forms.filter(({ family }) => family === 'ssd');
+  const file = join(directory, 'rows.onnx');
+  await writeFile(file, encodeConstantModel(form?.outputs ?? [], { shape: [1, 48, sizePx, 3] }));
+  const { manifest } = await addModel({ file, directory, labels: ['person', 'car'] });
+  expect(manifest.input).toMatchObject({ layout: 'NHWC', widthPx: 64, heightPx: 48 });
+});
+
+test('says what to add where the file does not name its classes', async () => {
+  const file = join(directory, 'mine.onnx');
+  await writeFile(file, encodeConstantModel(forms[1]?.outputs ?? [], { shape: [1, 3, sizePx, sizePx] }));
+  await expect(addModel({ file, directory: join(directory, 'models') })).rejects.toMatchObject({
+    code: 'SIGHTLINE_MODEL_MANIFEST_INVALID',
+    message: expect.stringContaining('family yolov8 with 2 classes') as string,
+    action: expect.stringContaining('--labels') as string,
+  });
+  expect(await readdir(directory)).toEqual(['mine.onnx']);
+});
+
+test('a version that is there is never changed', async () => {
+  const options = { directory: join(directory, 'models'), labels: ['person', 'car'], name: 'mine', version: '1' };
+  const files = await Promise.all(
+    [forms[0], forms[1]].map(async (form, index) => {
+      const file = join(directory, `${index}.onnx`);
+      await writeFile(file, encodeConstantModel(form?.outputs ?? [], { shape: [1, 3, sizePx, sizePx] }));
+      return file;
+    }),
+  );
+  const [first = '', second = ''] = files;
+  expect(await addModel({ ...options, file: first })).toMatchObject({ isNew: true });
+  expect(await addModel({ ...options, file: first })).toMatchObject({ isNew: false });
+  await expect(addModel({ ...options, file: second })).rejects.toMatchObject({
+    code: 'SIGHTLINE_MODEL_DIGEST_MISMATCH',
+  });
+  await addModel({ ...options, file: second, version: '2' });
+  const library = createModelLibrary({ directories: [options.directory] });
+  expect((await library.find('mine@1')).manifest.family).toBe('yolov5');
+  expect((await library.find('mine@2')).manifest.family).toBe('yolov8');
+});
+
+const folder = testDataPath('models/yolox_nano.onnx');
+
+test.skipIf(folder === undefined)(
+  'takes every model of the test data without a hint',
+  async () => {
+    const files = (await readdir(dirname(folder ?? ''))).filter((name) => name.endsWith('.onnx'));
+    const families: Record<string, string> = {};
+    for (const name of files) {
+      const file = join(dirname(folder ?? ''), name);
+      families[name] = (await addModel({ file, directory })).manifest.family;
+    }
+    expect(families).toEqual({
+      'FastestDet.onnx': 'fastestdet',
+      'face_version-RFB-320.onnx': 'ultraface',
+      'face_yunet_2023mar_dyn.onnx': 'yunet',
+      'person_yolox_192.onnx': 'yolox',
+      'picodet_s_320_coco.onnx': 'picodet',
+      'picodet_s_320_coco_noinit.onnx': 'picodet',
+      'picodet_s_416_coco.onnx': 'picodet',
+      'picodet_s_416_coco_noinit.onnx': 'picodet',
+      'yolox_nano.onnx': 'yolox',
+    });
+  },
+  120_000,
+);
