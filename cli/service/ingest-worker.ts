@@ -59,7 +59,7 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
     bus,
     topic: topics.cameras,
     openReader,
-    serdeOf: serdes.serdeOf,
+    serdeOf: (topic) => serdes.serdeOf(topic),
     clock,
     logger,
   });

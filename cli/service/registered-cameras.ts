@@ -123,7 +123,7 @@ async function withRegistry(
     bus,
     topic: topics.cameras,
     openReader,
-    serdeOf: serdes.serdeOf,
+    serdeOf: (topic) => serdes.serdeOf(topic),
     clock,
     logger,
   });

@@ -37,7 +37,7 @@ export interface ServiceConnection {
   /** Does the work again, with pauses, until it succeeds or no waiting helps. */
   persist<T>(what: string, work: () => Promise<T>, signal: AbortSignal): Promise<T>;
   /** Reads topics without a group; the caller closes it. */
-  openReader(): TopicReader;
+  readonly openReader: () => TopicReader;
   close(): Promise<void>;
 }
 
