@@ -17,8 +17,7 @@ const packageHomes = {
   picocolors: '^cli/',
   kafkajs: '^services/shared/bus/kafka/kafkajs/',
   '@platformatic/kafka': '^services/shared/bus/kafka/platformatic/',
-  // Not used yet; the rooms are kept.
-  ioredis: '^services/shared/store/',
+  ioredis: '^services/shared/store/redis/',
   sharp: '^services/shared/images/',
 };
 

@@ -107,6 +107,14 @@ export const systemNeeds = [
     why: 'an RTSP server of another make for the tests',
   },
   {
+    name: 'Redis server',
+    modes: ['test'],
+    optional: true,
+    apt: ['redis-server'],
+    has: [{ program: 'redis-server' }],
+    why: 'tests keep results in it',
+  },
+  {
     name: 'Python venv',
     modes: ['test'],
     optional: true,

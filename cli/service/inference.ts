@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
+import type { Service } from '#shared/core/service';
 import { createJpegDecoder } from '#shared/images/jpeg-decoder';
 import { packageVersion } from '#shared/runtime/package-version';
+import { readRedisEnvironment } from '#shared/runtime/redis-environment';
 import { systemClock } from '#shared/runtime/system-clock';
+import { openRedisByteCache } from '#shared/store/redis/redis-byte-cache';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
+import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
 import { modelDirectories } from '../model-directories.ts';
 import { createInferenceWorker } from './inference-worker.ts';
@@ -14,6 +18,8 @@ import { loadServiceSettings, type ServiceRequest } from './service-settings.ts'
 
 /** Decoded pictures on their way to a worker thread and back. */
 const pooledFrameBytes = 32 * 1024 * 1024;
+/** As long as Kafka may bring a frame again after a failure, and more; Redis throws the oldest out before when it is short of memory. */
+const knownBoxesMs = 10 * 60_000;
 
 /** `sightline service inference`. */
 export async function runInference(request: ServiceRequest): Promise<void> {
@@ -38,14 +44,36 @@ export async function runInference(request: ServiceRequest): Promise<void> {
       },
     });
     const decoder = await createJpegDecoder(pool);
-    return createInferenceWorker({
+    const redis = readRedisEnvironment(process.env);
+    const { prefix } = settings.topics;
+    const store =
+      redis === undefined
+        ? undefined
+        : await openRedisByteCache({ settings: redis, prefix: `${prefix}:`, clock, logger, metrics });
+    const rules = JSON.stringify([engine.manifest, settings.threshold, settings.thresholds]);
+    const cache = store && createDetectionCache({ cache: store, digest: engine.digest, rules, ttlMs: knownBoxesMs });
+    const worker = createInferenceWorker({
       connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),
-      inference: createInferenceService({ engine, decoder, producer, clock, logger, metrics }),
+      inference: createInferenceService({
+        engine,
+        decoder,
+        producer,
+        clock,
+        logger,
+        metrics,
+        ...(cache === undefined ? {} : { cache }),
+      }),
       // One more than there are workers is decoded while those are run; another waits ready.
       maxInFlight: engine.workers + 2,
-      group: `${settings.topics.prefix}.inference`,
+      group: `${prefix}.inference`,
       logger,
       metrics,
     });
+    return store === undefined ? worker : closingAlso(worker, store);
   });
+}
+
+function closingAlso(service: Service, store: { close(): Promise<void> }): Service {
+  let closing: Promise<void> | undefined;
+  return { ...service, close: () => (closing ??= service.close().finally(() => store.close())) };
 }
