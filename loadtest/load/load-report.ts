@@ -1,0 +1,130 @@
+import type { LoadOptions } from './load-options.ts';
+
+/** What one second of a run showed. */
+export interface LoadSample {
+  /** Seconds since measuring began; below 0 while warming up. */
+  readonly atS: number;
+  readonly results: number;
+  readonly agesMs: readonly number[];
+  readonly dropped: Readonly<Record<string, number>>;
+  /** Cores, by process. */
+  readonly cpu: Readonly<Record<string, number>>;
+  readonly rssMb: Readonly<Record<string, number>>;
+  /** Frames on the broker that are not committed; undefined where it did not answer. */
+  readonly lag: number | undefined;
+}
+
+export interface LoadAccounting {
+  /** Frames that the cameras had, dropped ones included. */
+  readonly framesSent: number;
+  readonly framesInResults: number;
+  readonly lost: number;
+  readonly repeated: number;
+  readonly reordered: number;
+  /** Camera and account of the first ones that do not hold. */
+  readonly violations: readonly string[];
+}
+
+export interface LoadRun {
+  readonly startedAt: string;
+  readonly options: LoadOptions;
+  readonly machine: Readonly<Record<string, string | number>>;
+  readonly samples: readonly LoadSample[];
+  readonly events: readonly { readonly atS: number; readonly text: string }[];
+  readonly accounting: LoadAccounting;
+}
+
+export interface LoadFigures {
+  readonly resultsPerSecond: number;
+  /** Results a second over what the workers' accelerators could do. */
+  readonly efficiency: number;
+  /** Frames a second that the cameras offer, over the same. */
+  readonly offered: number;
+  readonly ageMs: { readonly p50: number; readonly p95: number; readonly p99: number };
+  readonly longestStandstillS: number;
+  readonly droppedByReason: Readonly<Record<string, number>>;
+  /** CPU of a process group for each result, ms. */
+  readonly cpuMsPerResult: Readonly<Record<string, number>>;
+  readonly peakRssMb: Readonly<Record<string, number>>;
+  readonly peakLag: number;
+}
+
+export function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
+
+/** `worker 3` and `worker 4` are both `worker`. */
+function groupOf(process: string): string {
+  return process.replace(/ \d+$/, '');
+}
+
+export function figuresOf(run: LoadRun): LoadFigures {
+  const measured = run.samples.filter(({ atS }) => atS > 0);
+  const first = run.samples.findLast(({ atS }) => atS <= 0);
+  const fromS = first?.atS ?? 0;
+  const seconds = (measured.at(-1)?.atS ?? fromS) - fromS;
+  const results = measured.reduce((sum, sample) => sum + sample.results, 0);
+  const ages = measured.flatMap(({ agesMs }) => agesMs).toSorted((one, other) => one - other);
+  const { workers, simulatedMs, cameras, fps } = run.options;
+  const capacity = (workers * 1_000) / simulatedMs;
+  const dropped: Record<string, number> = {};
+  const cpuS: Record<string, number> = {};
+  const peakRssMb: Record<string, number> = {};
+  let [beforeS, standstillS, longestStandstillS] = [fromS, 0, 0];
+  for (const sample of measured) {
+    const lengthS = sample.atS - beforeS;
+    beforeS = sample.atS;
+    standstillS = sample.results > 0 ? 0 : standstillS + lengthS;
+    longestStandstillS = Math.max(longestStandstillS, standstillS);
+    for (const [reason, count] of Object.entries(sample.dropped)) dropped[reason] = (dropped[reason] ?? 0) + count;
+    for (const [name, cores] of Object.entries(sample.cpu))
+      cpuS[groupOf(name)] = (cpuS[groupOf(name)] ?? 0) + cores * lengthS;
+    const rss: Record<string, number> = {};
+    for (const [name, mb] of Object.entries(sample.rssMb)) rss[groupOf(name)] = (rss[groupOf(name)] ?? 0) + mb;
+    for (const [group, mb] of Object.entries(rss)) peakRssMb[group] = Math.max(peakRssMb[group] ?? 0, mb);
+  }
+  return {
+    resultsPerSecond: results / seconds,
+    efficiency: results / seconds / capacity,
+    offered: (cameras * fps) / capacity,
+    ageMs: { p50: quantile(ages, 0.5), p95: quantile(ages, 0.95), p99: quantile(ages, 0.99) },
+    longestStandstillS,
+    droppedByReason: dropped,
+    cpuMsPerResult: Object.fromEntries(
+      Object.entries(cpuS).map(([group, spentS]) => [group, results === 0 ? 0 : (spentS * 1_000) / results]),
+    ),
+    peakRssMb,
+    peakLag: Math.max(0, ...measured.map(({ lag }) => lag ?? 0)),
+  };
+}
+
+export function accountHolds({ lost, repeated, reordered, violations }: LoadAccounting): boolean {
+  return lost === 0 && repeated === 0 && reordered === 0 && violations.length === 0;
+}
+
+/** Lines of a report, with those of the baseline beside them. */
+export function figureLines(figures: LoadFigures, baseline?: LoadFigures): (readonly [string, string, string])[] {
+  const lines: (readonly [string, string, string])[] = [];
+  const add = (name: string, read: (of: LoadFigures) => number | undefined, digits: number, unit = ''): void => {
+    const show = (of: LoadFigures | undefined): string => {
+      const value = of === undefined ? undefined : read(of);
+      return value === undefined || !Number.isFinite(value) ? '' : `${value.toFixed(digits)}${unit}`;
+    };
+    lines.push([name, show(figures), show(baseline)]);
+  };
+  add('results a second', (of) => of.resultsPerSecond, 1);
+  add('offered, of what the accelerators can', (of) => of.offered, 3);
+  add('achieved, of what the accelerators can', (of) => of.efficiency, 3);
+  add('age p50', (of) => of.ageMs.p50, 0, ' ms');
+  add('age p95', (of) => of.ageMs.p95, 0, ' ms');
+  add('age p99', (of) => of.ageMs.p99, 0, ' ms');
+  add('longest standstill', (of) => of.longestStandstillS, 1, ' s');
+  for (const group of Object.keys(figures.cpuMsPerResult))
+    add(`CPU of ${group} a result`, (of) => of.cpuMsPerResult[group], 2, ' ms');
+  for (const group of Object.keys(figures.peakRssMb))
+    add(`memory of ${group}, most`, (of) => of.peakRssMb[group], 0, ' MB');
+  add('lag, most', (of) => of.peakLag, 0, ' frames');
+  for (const reason of Object.keys(figures.droppedByReason))
+    add(`dropped: ${reason}`, (of) => of.droppedByReason[reason] ?? 0, 0, ' frames');
+  return lines;
+}
