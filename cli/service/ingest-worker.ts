@@ -1,5 +1,5 @@
 import type { CameraClaim, ProducerRecord } from '#schemas';
-import type { Topic } from '#shared/bus/message-bus';
+import { followTopic, type FollowedRecord } from '#shared/bus/kafka/follow-topic';
 import type { Clock } from '#shared/core/clock';
 import { toAppError } from '#shared/core/errors';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
@@ -110,53 +110,26 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
   }
 
   /** A newer claim than ours means that the camera is another's. */
-  function heardClaim({ camera_id: cameraId, producer: claimer }: CameraClaim, offset: bigint): void {
-    const isNewer = Number(offset) + 1 > (epochs.get(cameraId) ?? Infinity);
-    if (isNewer && claimer.instance_id !== producer.instance_id) keeper.claimedElsewhere(cameraId);
-  }
-
-  /** Reads a small topic from its beginning and on, whatever happens to Kafka meanwhile. */
-  async function follow<Value>(
-    topic: Topic<Value>,
-    onValue: (value: Value, offset: bigint, ageMs: number) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const serde = connection.serdes.serdeOf(topic.name);
-    while (!signal.aborted) {
-      const reader = connection.openReader();
-      try {
-        for await (const { records } of reader.follow(await reader.span(topic.name, {}), signal)) {
-          for (const { offset, key, value, headers, timestampMs } of records) {
-            if (key === null) continue;
-            try {
-              const decoded = await serde.decode({ key, value, headers });
-              // The serde of a topic gives its records.
-              onValue(decoded as Value, offset, clock.nowUs() / 1000 - timestampMs);
-            } catch (thrown) {
-              const error = toAppError(thrown);
-              if (error.retryable) throw error;
-              logger.warn({ topic: topic.name, offset: Number(offset), reason: error.message }, 'record passed over');
-            }
-          }
-        }
-      } catch (thrown) {
-        const error = toAppError(thrown);
-        logger.warn({ topic: topic.name, code: error.code, reason: error.message }, 'cannot be read, trying again');
-        await clock.sleep(1_000, signal).catch(() => undefined);
-      } finally {
-        await reader.close().catch(() => undefined); // it may have failed before
-      }
-    }
+  function heardClaim({ value, offset }: FollowedRecord<CameraClaim>): void {
+    if (value === null || value.producer.instance_id === producer.instance_id) return;
+    if (Number(offset) + 1 > (epochs.get(value.camera_id) ?? Infinity)) keeper.claimedElsewhere(value.camera_id);
   }
 
   async function start(): Promise<void> {
     const names = [topics.frames.name, topics.cameraStatus.name, topics.cameraClaims.name, topics.ingestPresence.name];
     await connection.ready(names, stopping.signal);
+    const { openReader, serdes } = connection;
+    const common = { openReader, serdeOf: serdes.serdeOf, clock, logger };
     following = Promise.all([
-      follow(topics.cameraClaims, heardClaim, unfollow.signal),
-      follow(
-        topics.ingestPresence,
-        (presence, offset, ageMs) => leases.heard(presence, Number(offset), ageMs),
+      followTopic({ ...common, topic: topics.cameraClaims, onRecord: heardClaim }, unfollow.signal),
+      followTopic(
+        {
+          ...common,
+          topic: topics.ingestPresence,
+          onRecord: ({ value, offset, ageMs }) => {
+            if (value !== null) leases.heard(value, Number(offset), ageMs);
+          },
+        },
         unfollow.signal,
       ),
     ]);
