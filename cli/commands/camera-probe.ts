@@ -5,6 +5,7 @@ import { AppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import { systemClock } from '#shared/runtime/system-clock';
 import { probeCamera } from '../../services/ingest/adapters/probe-camera.ts';
+import { registerCameraRegistryCommands } from './camera-registry.ts';
 import type { ProbeStep, ProbeVerdict } from '../../services/ingest/core/probe-verdict.ts';
 
 // picocolors also colours what goes into a file or a pipe where CI is set.
@@ -24,7 +25,8 @@ const maxTimeoutS = 120;
 
 /** Adds `sightline camera probe URL`. */
 export function registerCameraCommands(program: Command): void {
-  const camera = program.command('camera').description('look at cameras');
+  const camera = program.command('camera').description('look at cameras, and register them with the services on Kafka');
+  registerCameraRegistryCommands(camera);
   camera
     .command('probe')
     .description('say in a few seconds whether a camera (or a file) can be used, or why not and what to do')

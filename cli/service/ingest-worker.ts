@@ -1,14 +1,17 @@
-import type { CameraClaim, ProducerRecord } from '#schemas';
+import type { CameraClaim, CameraRegistration, ProducerRecord } from '#schemas';
 import { followTopic, type FollowedRecord } from '#shared/bus/kafka/follow-topic';
 import type { Clock } from '#shared/core/clock';
 import { toAppError } from '#shared/core/errors';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
 import type { Logger } from '#shared/core/logger';
 import type { Metrics } from '#shared/core/metrics';
+import type { SecretBox } from '#shared/core/secret-box';
 import type { Service } from '#shared/core/service';
+import { createTopicCameraRegistry } from '#shared/store/topic-camera-registry';
 import { ingestDefaults } from '../../services/ingest/config.ts';
 import { BusOutlet } from '../../services/ingest/core/bus-outlet.ts';
 import { CameraKeeper, type RunningCamera } from '../../services/ingest/core/camera-keeper.ts';
+import { specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
 import type { OpenFrameSource } from '../../services/ingest/core/ports.ts';
 import { PresenceLeases } from '../../services/ingest/core/presence-leases.ts';
@@ -17,8 +20,9 @@ import type { ServiceConnection } from './service-connection.ts';
 
 export interface IngestWorkerOptions {
   readonly connection: ServiceConnection;
-  /** All cameras of the installation; this ingest takes its share. */
+  /** Cameras of the installation beside the registered ones; this ingest takes its share of all. */
   readonly cameras: readonly CameraSpec[];
+  readonly secretBox: SecretBox;
   readonly openSource: OpenFrameSource;
   readonly leaseMs: number;
   readonly maxCameras: number;
@@ -49,6 +53,16 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
     clock,
   });
   const keeper = new CameraKeeper({ ...options, leases, owner: producer.instance_id, startCamera });
+  const specs = new Map<string, { readonly version: number; readonly spec: CameraSpec | undefined }>();
+  const { openReader, serdes } = connection;
+  const registry = createTopicCameraRegistry({
+    bus,
+    topic: topics.cameras,
+    openReader,
+    serdeOf: serdes.serdeOf,
+    clock,
+    logger,
+  });
   const unfollow = new AbortController();
   let following: Promise<unknown> | undefined;
   let isStarted = false;
@@ -109,6 +123,33 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
     };
   }
 
+  /** A registration that did not change gives the camera that it gave before: the keeper knows it by that. */
+  function specOf(registration: CameraRegistration): CameraSpec | undefined {
+    const { camera_id: id, config_version: version } = registration;
+    const known = specs.get(id);
+    if (known?.version === version) return known.spec;
+    let spec: CameraSpec | undefined;
+    try {
+      spec = specFromRegistration(registration, options.secretBox);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      logger.error({ camera: id, code: error.code, reason: error.message }, 'a registration cannot be used');
+    }
+    specs.set(id, { version, spec });
+    return spec;
+  }
+
+  function wantAll(): void {
+    const all = new Map<string, CameraSpec>();
+    for (const registration of registry.current()) {
+      const spec = registration.enabled ? specOf(registration) : undefined;
+      if (spec !== undefined) all.set(spec.id, spec);
+    }
+    // What stands in the file of an operator goes before what was registered.
+    for (const camera of options.cameras) all.set(camera.id, camera);
+    keeper.want([...all.values()]);
+  }
+
   /** A newer claim than ours means that the camera is another's. */
   function heardClaim({ value, offset }: FollowedRecord<CameraClaim>): void {
     if (value === null || value.producer.instance_id === producer.instance_id) return;
@@ -116,9 +157,14 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
   }
 
   async function start(): Promise<void> {
-    const names = [topics.frames.name, topics.cameraStatus.name, topics.cameraClaims.name, topics.ingestPresence.name];
+    const names = [
+      topics.cameras.name,
+      topics.frames.name,
+      topics.cameraStatus.name,
+      topics.cameraClaims.name,
+      topics.ingestPresence.name,
+    ];
     await connection.ready(names, stopping.signal);
-    const { openReader, serdes } = connection;
     const common = { openReader, serdeOf: serdes.serdeOf, clock, logger };
     following = Promise.all([
       followTopic({ ...common, topic: topics.cameraClaims, onRecord: heardClaim }, unfollow.signal),
@@ -133,7 +179,9 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
         unfollow.signal,
       ),
     ]);
-    keeper.want(options.cameras);
+    registry.watch(wantAll);
+    await connection.persist('registered cameras', () => registry.open(), stopping.signal);
+    wantAll();
     keeper.start();
     isStarted = true;
     logger.info({ cameras: options.cameras.length }, 'sharing the cameras with the other ingests');
@@ -145,7 +193,7 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
       unfollow.abort();
       await following;
     };
-    const steps = [() => keeper.stop(), endFollowing, () => connection.close()];
+    const steps = [() => keeper.stop(), () => registry.close(), endFollowing, () => connection.close()];
     const failures: unknown[] = [];
     for (const step of steps) {
       try {

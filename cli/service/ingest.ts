@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
 import { packageVersion } from '#shared/runtime/package-version';
+import { loadSecretBox } from '#shared/runtime/secret-key';
 import { systemClock } from '#shared/runtime/system-clock';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
-import { modelDirectories } from '../model-directories.ts';
+import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
 import { createCameraSpecs } from '../run/camera-specs.ts';
 import { createIngestWorker } from './ingest-worker.ts';
 import { serve } from './serve.ts';
@@ -27,6 +28,7 @@ export async function runIngest(request: ServiceRequest): Promise<void> {
     const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
     return createIngestWorker({
       connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),
+      secretBox: await loadSecretBox(process.env, settings.state_dir ?? defaultStateDirectory(process.env)),
       cameras: createCameraSpecs({ ...settings, until_end: false }, process.env),
       openSource: await createFfmpegSources({
         ffmpegPath: settings.ffmpeg,

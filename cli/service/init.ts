@@ -29,6 +29,8 @@ export function topicDefinitions(topics: ServiceTopics, settings: ServiceSetting
     // As many as of frames: the records of a camera then come from one partition and go to one.
     { ...common, name: topics.detections.name, partitions, cleanup: 'delete', retentionMs: keep.results },
     { ...compacted, name: topics.cameraStatus.name, partitions },
+    // One: its order is that of all changes.
+    { ...compacted, name: topics.cameras.name, partitions: 1 },
     // One: the offset of a claim is an epoch, and offsets grow within a partition only.
     { ...compacted, name: topics.cameraClaims.name, partitions: 1 },
     // Nobody needs what was told an hour ago. One partition: who has read his own word has read all that was said before.

@@ -12,6 +12,8 @@ export interface ServiceProcesses {
   readonly run: E2eRun;
   init(): Promise<void>;
   start(name: 'ingest' | 'inference', environment?: Readonly<Record<string, string>>): RunningSightline;
+  /** `sightline camera …` on these topics. */
+  camera(...args: readonly string[]): Promise<void>;
   /** The cameras of every ingest that is started from now on. */
   configure(cameras: Readonly<Record<string, object>>): Promise<void>;
   /** End offsets of detections, added up; grows with every transaction. */
@@ -57,6 +59,10 @@ export async function prepareServices(
     run,
     async init() {
       const ended = await runSightline(['service', 'init'], environment);
+      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    },
+    async camera(...args) {
+      const ended = await runSightline(['camera', ...args], environment);
       expect(ended, ended.stderr).toMatchObject({ code: 0 });
     },
     start: (name, more = {}) => startSightline(['service', name, '--config', configFile], { ...environment, ...more }),

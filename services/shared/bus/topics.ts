@@ -1,4 +1,4 @@
-import type { CameraClaim, CameraStatus, DetectionFrame, IngestPresence } from '#schemas';
+import type { CameraClaim, CameraRegistration, CameraStatus, DetectionFrame, IngestPresence } from '#schemas';
 import type { SampledFrame } from '#shared/core/frame';
 import type { Topic } from './message-bus.ts';
 
@@ -12,6 +12,8 @@ export interface ServiceTopics {
   readonly detections: Topic<DetectionFrame>;
   readonly cameraStatus: Topic<CameraStatus>;
   readonly cameraClaims: Topic<CameraClaim>;
+  /** Registrations; null deletes. */
+  readonly cameras: Topic<CameraRegistration>;
   readonly ingestPresence: Topic<IngestPresence>;
   /** Records that could not be read, as they were. */
   readonly deadLetters: string;
@@ -22,6 +24,7 @@ export function serviceTopics(prefix: string): ServiceTopics {
     frames: { name: `${prefix}.frames` },
     detections: { name: `${prefix}.detections` },
     cameraStatus: { name: `${prefix}.camera-status` },
+    cameras: { name: `${prefix}.cameras` },
     cameraClaims: { name: `${prefix}.camera-claims` },
     ingestPresence: { name: `${prefix}.ingest-presence` },
     deadLetters: `${prefix}.dead-letters`,

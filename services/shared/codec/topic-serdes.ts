@@ -42,10 +42,14 @@ export function createTopicSerdes(
   };
   const ignore = (): void => undefined;
   const frames = codecOf('frame', topics.frames.name, ignore);
-  const plainSerde = (name: 'camera-claim' | 'ingest-presence', topic: string): RecordSerde<unknown> => {
+  const plainSerde = (
+    name: 'camera-claim' | 'ingest-presence' | 'camera-registration',
+    topic: string,
+  ): RecordSerde<unknown> => {
     const codec: RegisteredRecordCodec<RecordTypes[typeof name]> = codecOf(name, topic, ignore);
-    return serde<RecordTypes[typeof name]>({
-      encode: (record) => ({ value: codec.encode(record) }),
+    return serde<RecordTypes[typeof name] | null>({
+      // Null deletes a key.
+      encode: (record) => ({ value: record === null ? null : codec.encode(record) }),
       decode: ({ value }) => codec.decode(value),
     });
   };
@@ -72,6 +76,7 @@ export function createTopicSerdes(
     [topics.detections.name, resultSerde('detection-frame', topics.detections.name)],
     [topics.cameraStatus.name, resultSerde('camera-status', topics.cameraStatus.name)],
     [topics.cameraClaims.name, plainSerde('camera-claim', topics.cameraClaims.name)],
+    [topics.cameras.name, plainSerde('camera-registration', topics.cameras.name)],
     [topics.ingestPresence.name, plainSerde('ingest-presence', topics.ingestPresence.name)],
   ]);
   return {

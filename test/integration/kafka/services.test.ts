@@ -35,7 +35,7 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
     const services = await prepare('killed');
     await services.init();
     const clip = await demoSceneClip();
-    await services.configure({ a: { url: clip, loop: true, fps: 10 }, b: { url: clip, loop: true, fps: 10 } });
+    for (const id of ['a', 'b']) await services.camera('add', `${id}=${clip}`, '--loop', '--fps', '10');
     const [first, second] = [services.start('inference'), services.start('inference')];
     await Promise.all([first, second].map((service) => service.untilStderr('taking frames')));
     const ingest = services.start('ingest');

@@ -1,0 +1,108 @@
+import type { CameraRegistration } from '#schemas';
+import { followTopic, type FollowTopicOptions } from '#shared/bus/kafka/follow-topic';
+import type { KafkaMessageBus } from '#shared/bus/kafka/kafka-message-bus';
+import type { Topic } from '#shared/bus/message-bus';
+import { checkVersion, nextRegistration, unknownCamera, type CameraRegistry } from '#shared/core/camera-registry';
+import { AppError } from '#shared/core/errors';
+import { RegistryWatchers } from '#shared/core/registry-watchers';
+
+export interface TopicCameraRegistryOptions extends Pick<
+  FollowTopicOptions<CameraRegistration>,
+  'serdeOf' | 'openReader' | 'clock' | 'logger'
+> {
+  readonly bus: Pick<KafkaMessageBus, 'publishWithOffset' | 'admin'>;
+  /** Compacted, one partition: its order is the order of all changes. */
+  readonly topic: Topic<CameraRegistration>;
+}
+
+const readTimeoutMs = 10_000;
+
+export interface TopicCameraRegistry extends CameraRegistry {
+  /** What has been read so far. */
+  current(): readonly CameraRegistration[];
+}
+
+/**
+ * The registrations of an installation on a compacted topic, read whole by everybody who needs them. A change is made on what has been read
+ * to the end and is done when it has been read back; of two processes that change a camera in the same moment the later one wins.
+ */
+export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): TopicCameraRegistry {
+  const { bus, topic, clock, logger } = options;
+  const cameras = new Map<string, CameraRegistration>();
+  const watchers = new RegistryWatchers(logger);
+  const stopping = new AbortController();
+  const waiting = new Set<{ readonly offset: bigint; readonly resolve: () => void }>();
+  let readTo = -1n;
+  let following: Promise<void> | undefined;
+  // What went over the topic may be null: it deletes.
+  const deletions: Topic<CameraRegistration | null> = { name: topic.name };
+
+  function heard(key: string, value: CameraRegistration | null, offset: bigint): void {
+    // After trouble the topic is read anew; only what is new is a change.
+    if (offset > readTo) {
+      readTo = offset;
+      const previous = cameras.get(key);
+      if (value === null) cameras.delete(key);
+      else cameras.set(key, value);
+      if (value !== null || previous !== undefined) watchers.tell({ cameraId: key, registration: value });
+    }
+    for (const wait of waiting) if (offset >= wait.offset) wait.resolve();
+  }
+
+  async function whenRead(offset: bigint): Promise<void> {
+    if (readTo >= offset) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wait = { offset, resolve };
+    waiting.add(wait);
+    const limit = new AbortController();
+    const late = clock.sleep(readTimeoutMs, AbortSignal.any([limit.signal, stopping.signal])).then(
+      () => true,
+      () => readTo < offset,
+    );
+    const isLate = await Promise.race([promise.then(() => false), late]);
+    limit.abort();
+    waiting.delete(wait);
+    if (isLate) throw new AppError('SIGHTLINE_KAFKA_STALLED', `${topic.name} cannot be read`, { retryable: true });
+  }
+
+  async function catchUp(): Promise<void> {
+    const ends = await bus.admin.offsets(topic.name);
+    const { first = 0n, end = 0n } = ends.get(0) ?? {};
+    if (end > first) await whenRead(end - 1n);
+  }
+
+  return {
+    async open() {
+      following ??= followTopic(
+        { ...options, onRecord: ({ key, value, offset }) => heard(key, value, offset) },
+        stopping.signal,
+      );
+      await catchUp();
+    },
+    current: () => [...cameras.values()],
+    list: () => Promise.resolve([...cameras.values()].sort((one, other) => (one.camera_id < other.camera_id ? -1 : 1))),
+    get: (cameraId) => Promise.resolve(cameras.get(cameraId)),
+    async put(registration, expected = {}) {
+      await catchUp();
+      const key = registration.camera_id;
+      const value = nextRegistration(registration, cameras.get(key), expected);
+      const { offset } = await bus.publishWithOffset(topic, { key, value });
+      await whenRead(offset);
+      return value;
+    },
+    async remove(cameraId, expected = {}) {
+      await catchUp();
+      const previous = cameras.get(cameraId);
+      if (previous === undefined) throw unknownCamera(cameraId);
+      checkVersion(cameraId, previous, expected);
+      const { offset } = await bus.publishWithOffset(deletions, { key: cameraId, value: null });
+      await whenRead(offset);
+    },
+    watch: (listener) => watchers.add(listener),
+    async close() {
+      watchers.clear();
+      stopping.abort();
+      await following;
+    },
+  };
+}
