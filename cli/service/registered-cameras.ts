@@ -118,11 +118,11 @@ async function withRegistry(
     clock,
     logger,
   });
-  const { bus, topics, serdes, openReader } = connection;
+  const { bus, topics, serdes } = connection;
   const cameras = createTopicCameraRegistry({
     bus,
     topic: topics.cameras,
-    openReader,
+    openReader: () => connection.openReader(),
     serdeOf: serdes.serdeOf,
     clock,
     logger,

@@ -14,7 +14,7 @@ import { jsonSerde, openTestBus, silentLogger } from '../../support/kafka-buses.
 const brokers = inject('kafkaBrokers');
 const serde: RecordSerde<unknown> = {
   encode: (value) => (value === null ? { value } : jsonSerde.encode(value)),
-  decode: jsonSerde.decode,
+  decode: (record) => jsonSerde.decode(record),
 };
 
 async function openRegistry(name: string): Promise<CameraRegistry> {
