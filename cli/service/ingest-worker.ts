@@ -1,4 +1,5 @@
 import type { CameraClaim, CameraRegistration, ProducerRecord } from '#schemas';
+import type { TopicReader } from '#shared/bus/kafka/topic-reader';
 import { followTopic, type FollowedRecord } from '#shared/bus/kafka/follow-topic';
 import type { Clock } from '#shared/core/clock';
 import { toAppError } from '#shared/core/errors';
@@ -54,12 +55,13 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
   });
   const keeper = new CameraKeeper({ ...options, leases, owner: producer.instance_id, startCamera });
   const specs = new Map<string, { readonly version: number; readonly spec: CameraSpec | undefined }>();
-  const { openReader, serdes } = connection;
+  const { serdes } = connection;
+  const openReader = (): TopicReader => connection.openReader();
   const registry = createTopicCameraRegistry({
     bus,
     topic: topics.cameras,
     openReader,
-    serdeOf: (topic) => serdes.serdeOf(topic),
+    serdeOf: serdes.serdeOf,
     clock,
     logger,
   });

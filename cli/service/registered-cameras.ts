@@ -118,12 +118,12 @@ async function withRegistry(
     clock,
     logger,
   });
-  const { bus, topics, serdes, openReader } = connection;
+  const { bus, topics, serdes } = connection;
   const cameras = createTopicCameraRegistry({
     bus,
     topic: topics.cameras,
-    openReader,
-    serdeOf: (topic) => serdes.serdeOf(topic),
+    openReader: () => connection.openReader(),
+    serdeOf: serdes.serdeOf,
     clock,
     logger,
   });
