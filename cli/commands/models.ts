@@ -12,6 +12,7 @@ import { benchModel, type BenchRow } from '../models/model-bench.ts';
 import { textTable } from '../results/text-table.ts';
 import { registerModelsAdd } from './models-add.ts';
 import { registerModelsPull } from './models-pull.ts';
+import { registerModelTools } from './model-tools.ts';
 
 const modelHelp = 'name of a model, path of its manifest, or path of its .onnx file';
 
@@ -20,7 +21,7 @@ interface CommonOptions {
   readonly modelsDir?: string;
 }
 
-/** `sightline models list|verify|add|pull|bench`. */
+/** `sightline models list|verify|add|pull|bench|quantise`. */
 export function registerModelsCommands(program: Command): void {
   const models = program.command('models').description('fetch, add, list, check and time models');
 
@@ -52,6 +53,8 @@ export function registerModelsCommands(program: Command): void {
     .option('--runs <n>', 'runs of each worker', wholeNumber, 100)
     .option('--json', 'print one JSON object')
     .action((name: string, options: CommonOptions & { readonly runs: number }) => bench(name, options));
+
+  registerModelTools(models);
 }
 
 function openLibrary(options: CommonOptions): ModelLibrary {

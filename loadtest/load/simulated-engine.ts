@@ -12,6 +12,8 @@ const manifest: InferenceEngine['manifest'] = {
     name: 'image',
     widthPx: 416,
     heightPx: 416,
+    layout: 'NCHW',
+    dtype: 'float32',
     channelOrder: 'BGR',
     mean: [0, 0, 0],
     std: [1, 1, 1],

@@ -325,6 +325,12 @@ export const errorCatalogue = {
     summary: 'The inputs or outputs of the model are not those that its manifest describes.',
     action: 'Correct input, outputs, family or labels in the manifest.',
   },
+  SIGHTLINE_PYTHON_UNAVAILABLE: {
+    exitCode: 4,
+    summary: 'A tool for models needs Python 3.10 or later with packages, and these cannot be had.',
+    action:
+      'Install python3 and python3-venv, and see that pip can reach a package index; the lines above say what failed.',
+  },
   SIGHTLINE_MODEL_TOO_LARGE: {
     exitCode: 3,
     summary: 'The model file is larger than the limit.',
