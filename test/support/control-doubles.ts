@@ -50,7 +50,12 @@ export class MemoryCameras implements CameraDirectory {
   async update(id: string, patch: Partial<CameraDraft>, expected?: number): Promise<CameraEntry> {
     const before = this.#found(id, expected);
     const { url, password: _password, ...options } = patch;
-    const entry = { ...before, ...options, ...(url === undefined ? {} : { url: url.replace(/\/\/.*@/, '//') }), version: before.version + 1 };
+    const entry = {
+      ...before,
+      ...options,
+      ...(url === undefined ? {} : { url: url.replace(/\/\/.*@/, '//') }),
+      version: before.version + 1,
+    };
     this.#entries.set(id, entry);
     return entry;
   }
@@ -83,14 +88,31 @@ export function memoryTokens(): TokenStore {
 }
 
 export const usable: ProbeVerdict = {
-  ...{ usable: true, reason_code: 'NONE', reason_text: 'h264 640x480', action: null, advice: [], target: 'rtsp://camera/' },
+  ...{
+    usable: true,
+    reason_code: 'NONE',
+    reason_text: 'h264 640x480',
+    action: null,
+    advice: [],
+    target: 'rtsp://camera/',
+  },
   ...{ codec: 'h264', width_px: 640, height_px: 480, declared_fps: 25, measured_fps: 25, keyframe_interval_ms: 1000 },
   ...{ clock_source: 'ARRIVAL', clock_offset_ms: null, transport: 'tcp', is_encrypted: false, auth_scheme: 'digest' },
-  ...{ server_name: null, packet_loss_ratio: null, steps: [{ step: 'dns', ok: true, duration_ms: 1, detail: 'ok' }], duration_ms: 5 },
+  ...{
+    server_name: null,
+    packet_loss_ratio: null,
+    steps: [{ step: 'dns', ok: true, duration_ms: 1, detail: 'ok' }],
+    duration_ms: 5,
+  },
 };
 export const unusable: ProbeVerdict = {
   ...usable,
-  ...{ usable: false, reason_code: 'AUTH', reason_text: 'the camera refused the password', action: 'Check the password.' },
+  ...{
+    usable: false,
+    reason_code: 'AUTH',
+    reason_text: 'the camera refused the password',
+    action: 'Check the password.',
+  },
 };
 
 export interface TestApi extends ApiServer {
@@ -144,7 +166,11 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
           audit.push(entry);
           return entry;
         },
-        newest: (limit, before = Infinity) => audit.filter(({ seq }) => seq < before).reverse().slice(0, limit),
+        newest: (limit, before = Infinity) =>
+          audit
+            .filter(({ seq }) => seq < before)
+            .reverse()
+            .slice(0, limit),
         all: () => audit,
       },
       system: {

@@ -199,11 +199,6 @@ export interface SystemPort {
   load(): LoadFigures | null;
 }
 
-/** The Avro schemas of the topics, by name. */
-export interface SchemaFiles {
-  readonly [name: string]: unknown;
-}
-
 export interface ModelVersionRecord {
   readonly name: string;
   readonly version: string;

@@ -423,11 +423,6 @@ export const errorCatalogue = {
     summary: 'The audit log is not as it was written.',
     action: 'Compare it with a backup or an export from the entry that the message names on.',
   },
-  SIGHTLINE_CAMERA_EXISTS: {
-    exitCode: 2,
-    summary: 'There is a camera with this id already.',
-    action: 'Choose another id, or change the camera that is there.',
-  },
   SIGHTLINE_CAMERA_FROM_FILE: {
     exitCode: 2,
     summary: 'The camera comes from the settings file or the command line and cannot be changed by the API.',
@@ -437,11 +432,6 @@ export const errorCatalogue = {
     exitCode: 3,
     summary: 'The camera was tried and cannot be used; it was not saved.',
     action: 'Do what the verdict says, or save it all the same with save_anyway.',
-  },
-  SIGHTLINE_CAMERA_UNKNOWN: {
-    exitCode: 2,
-    summary: 'There is no such camera, or the token may not see it.',
-    action: 'Look at the list of cameras; ids are case-sensitive.',
   },
   SIGHTLINE_CAPACITY_EXHAUSTED: {
     exitCode: 3,
@@ -492,11 +482,6 @@ export const errorCatalogue = {
     exitCode: 2,
     summary: 'The request has no token, or one that is not valid.',
     action: 'Send `Authorization: Bearer TOKEN`; an administrator makes tokens.',
-  },
-  SIGHTLINE_CAMERA_CHANGED: {
-    exitCode: 4,
-    summary: 'It was changed by somebody else since it was read.',
-    action: 'Read it again, and repeat the change on what is there now.',
   },
   SIGHTLINE_INTERNAL: {
     exitCode: 70,

@@ -30,7 +30,7 @@ function toProblem(thrown: unknown, request: FastifyRequest, logger: Logger): Pr
   if (thrown instanceof RequestFailure) return createProblem(thrown, { members: thrown.members });
   if (thrown instanceof AppError) {
     const problem = createProblem(thrown);
-    if (problem.status < 500) return problem;
+    if (problem.status !== 500) return problem;
     logFault(thrown, request, logger);
     return problem;
   }

@@ -62,7 +62,7 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
     async (request, reply) => {
       const { save_anyway: saveAnyway = false, probe = true, ...draft } = request.body;
       request.auditTarget = draft.id;
-      const { camera, ...judgement } = await registerCamera(ports, draft as Draft, {
+      const { camera, ...judgement } = await registerCamera(ports, draft, {
         saveAnyway,
         probe,
         signal: request.signal,
@@ -74,7 +74,12 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
 
   const probed = (body: Static<typeof schema.ProbeRequest>): Parameters<typeof judgeCamera>[1] => {
     const { id, url } = body;
-    if (url !== undefined) return { ...body, url };
+    if (url !== undefined) {
+      // What may not be registered may not be tried either: a file of this machine where those are not allowed.
+      const { password } = body;
+      ports.cameras.check({ id: id ?? 'probe', url, ...(password === undefined ? {} : { password }) });
+      return { ...body, url }; // what is absent is not undefined: it came as JSON
+    }
     const known = id === undefined ? undefined : ports.cameras.draftOf(id);
     if (id !== undefined && known === undefined) throw cameraUnknown(id);
     if (known === undefined)
@@ -142,8 +147,8 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
       const errors: Static<typeof schema.ImportAnswer>['errors'] = [];
       for (const [index, line] of cameras.entries()) {
         try {
-          const { camera, wasThere } = await importOne(line, update);
-          if (camera !== undefined) counts[wasThere ? 'updated' : 'created']++;
+          const { wasThere } = await importOne(line, update);
+          counts[wasThere ? 'updated' : 'created']++;
         } catch (thrown) {
           const { code, message } = toAppError(thrown);
           counts.failed++;
@@ -221,11 +226,7 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      const camera = await ports.cameras.update(
-        id,
-        request.body as Patch,
-        expectedVersion(request.headers['if-match']),
-      );
+      const camera = await ports.cameras.update(id, request.body, expectedVersion(request.headers['if-match']));
       void reply.header('etag', etagOf(camera)); // to chain on
       return shown(camera);
     },

@@ -21,6 +21,16 @@ const pictureTimeoutMs = 5_000;
 const maxWaitingBytes = 512 * 1024;
 const tags = ['live'];
 
+/** What is used of a WebSocket; the library's own types are not among our packages. */
+interface LiveSocket {
+  readonly bufferedAmount: number;
+  send(data: Uint8Array): void;
+  close(code: number, reason: string): void;
+  terminate(): void;
+  once(event: 'close', listener: () => void): void;
+  on(event: 'error', listener: () => void): void;
+}
+
 export interface LiveCounts {
   resultClients: number;
   eventsDropped: number;
@@ -112,7 +122,10 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
       const picture = await ports.live.nextPicture(request.params.id, signal);
       if (picture === undefined)
         throw new AppError('SIGHTLINE_NO_PICTURE', 'no picture came in time', { retryable: true });
-      return reply.type('image/jpeg').header('cache-control', 'no-store').send(Buffer.from(picture.jpeg) as never); // the answer is bytes, which no schema says
+      return reply
+        .type('image/jpeg')
+        .header('cache-control', 'no-store')
+        .send(Buffer.from(picture.jpeg) as never); // the answer is bytes, which no schema says
     },
   );
 
@@ -174,7 +187,8 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
     options: {
       maxPayload: 1024,
       // One of the protocols has to be taken up; the one that carries the token must not come back.
-      handleProtocols: (offered) => [...offered].find((protocol) => protocol.startsWith('sightline.live.')) ?? false,
+      handleProtocols: (offered: Set<string>) =>
+        [...offered].find((protocol) => protocol.startsWith('sightline.live.')) ?? false,
     },
   });
   // In a plugin of its own: the routes of one that is registered later are the ones that it sees.
@@ -194,7 +208,7 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
           response: problems(404),
         },
       },
-      (socket, request) => {
+      (socket: LiveSocket, request) => {
         if (viewers >= maxViewers) {
           socket.close(1013, 'too many watch already');
           return;
@@ -208,7 +222,7 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
         socket.on('error', () => socket.terminate());
         recordAudit(ports, request, { statusCode: 200 });
         const send = async (): Promise<void> => {
-          for await (const picture of pictures((request.params as { id: string }).id, gone.signal)) {
+          for await (const picture of pictures(request.params.id, gone.signal)) {
             if (socket.bufferedAmount <= maxWaitingBytes) socket.send(liveMessage(picture));
           }
         };

@@ -89,5 +89,5 @@ export function problems(...statuses: readonly number[]): Readonly<Record<number
       status,
       { description: descriptions[status] ?? 'Failed.', content: { 'application/problem+json': { schema: Problem } } },
     ]),
-  ) as unknown as Readonly<Record<number, TSchema>>; // fastify takes `content` in place of a schema
+  ); // fastify takes `content` in place of a schema
 }
