@@ -68,7 +68,11 @@ export function registerRunCommand(program: Command): void {
     .option('--until-end', 'read files to their end without dropping anything, then stop')
     .option('--duration <s>', 'stop after this many seconds', number)
     .option('--summary <file.json>', 'write the totals of the run to a file')
-    .option('--http-port <n>', 'serve /healthz, /readyz and /metrics (0: any free port)', number)
+    .option(
+      '--http-port <n>',
+      'serve the API, /docs, /healthz, /readyz and /metrics (0: any free port; default at a terminal: 8080)',
+      number,
+    )
     .option('--http-host <address>', "address to serve on (default: '127.0.0.1')")
     .option('--state-dir <dir>', 'where epochs, models and the demo clip are kept')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')

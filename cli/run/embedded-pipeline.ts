@@ -5,6 +5,7 @@ import { outgoing } from '#shared/bus/message-bus';
 import { cameraStatusTopic, detectionsTopic, framesTopic } from '#shared/bus/topics';
 import type { Clock } from '#shared/core/clock';
 import { toAppError, type AppError } from '#shared/core/errors';
+import type { SampledFrame } from '#shared/core/frame';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
 import type { Logger } from '#shared/core/logger';
 import type { Metrics } from '#shared/core/metrics';
@@ -16,7 +17,7 @@ import { ingestDefaults } from '../../services/ingest/config.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
 import type { CameraSnapshot } from '../../services/ingest/core/camera-supervisor.ts';
 import type { EpochStore, OpenFrameSource } from '../../services/ingest/core/ports.ts';
-import { createIngestService } from '../../services/ingest/service.ts';
+import { createIngestService, type IngestService } from '../../services/ingest/service.ts';
 import type { ResultsCounts, ResultsWriter } from '../../services/results/core/ports.ts';
 
 export interface EmbeddedPipelineOptions {
@@ -28,12 +29,19 @@ export interface EmbeddedPipelineOptions {
   readonly results: ResultsWriter;
   /** Called for every record that was written; for the summary and the live view. */
   readonly onDetections: (record: DetectionFrame) => void;
+  /** Called for every status that was written. */
+  readonly onStatus?: (status: CameraStatus) => void;
+  /** Sees every frame before it is handed over; must not keep its pixels. */
+  readonly onFrame?: (frame: SampledFrame) => void;
+  /** Cameras come and go while it runs, so that it never ends with them. Default false. */
+  readonly keepsRunning?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
 
 export interface EmbeddedPipeline extends Service {
+  readonly ingest: Pick<IngestService, 'put' | 'refuse' | 'remove'>;
   cameras(): readonly CameraSnapshot[];
   results(): ResultsCounts;
 }
@@ -52,10 +60,12 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
   let failure: AppError | undefined;
   const ingest = createIngestService({
     cameras: options.cameras,
+    endsWithCameras: options.keepsRunning !== true,
     config: ingestDefaults,
     openSource: options.openSource,
     publishFrame: async (frame) => {
       if (failure !== undefined) throw failure;
+      options.onFrame?.(frame);
       await bus.publish(framesTopic, { key: frame.cameraId, value: frame });
     },
     // What failed has said so; that each camera cannot tell its end any more adds nothing.
@@ -83,6 +93,11 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
     onDetections(record);
   }
 
+  async function writeStatus(status: CameraStatus): Promise<void> {
+    await results.writeStatus(status);
+    options.onStatus?.(status);
+  }
+
   async function start(): Promise<void> {
     await inference.start();
     // After the model: a start that fails on it leaves the results of an earlier run where they are.
@@ -94,7 +109,7 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
       ]),
       bus.consume(detectionsTopic, { group: 'results', maxInFlight: 64 }, ({ value }) => writeDetections(value)),
       bus.consume<CameraStatus>(cameraStatusTopic, { group: 'results', maxInFlight: 64 }, ({ value }) =>
-        results.writeStatus(value),
+        writeStatus(value),
       ),
     ]);
     for (const subscription of subscriptions) subscription.failed.catch(failed.reject);
@@ -127,6 +142,7 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
 
   return {
     name: 'sightline',
+    ingest,
     start,
     finished: Promise.race([ingest.finished.then(() => results.drain?.()), failed.promise]),
     drain,

@@ -134,7 +134,8 @@ export const runSettings = {
           type: 'integer',
           minimum: 0,
           maximum: 65_535,
-          description: 'Serve /healthz, /readyz and /metrics here.',
+          description:
+            'Serve the API, /docs, /healthz, /readyz and /metrics here. Default: 8080 or the next free one at a terminal, else none.',
         },
         host: { type: 'string', minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' },
       },

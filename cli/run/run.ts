@@ -1,5 +1,6 @@
 import { access, constants, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Clock } from '#shared/core/clock';
 import { AppError } from '#shared/core/errors';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
 import type { Logger } from '#shared/core/logger';
@@ -35,6 +36,8 @@ export interface RunRequest {
   readonly flags: Readonly<Record<string, unknown>>;
 }
 
+/** Where people look for it. */
+const defaultHttpPort = 8080;
 const bytesPerMegabyte = 1024 * 1024;
 /** Frames on their way round: a few for each camera of a small site; more cameras take new memory and give it back. */
 const pooledFrameBytes = 64 * bytesPerMegabyte;
@@ -118,6 +121,7 @@ export async function run(request: RunRequest): Promise<void> {
     logger,
   });
   const summary = createRunSummary();
+  const served = await controlOf(settings, clock);
   const pipeline = createEmbeddedPipeline({
     cameras,
     openSource,
@@ -128,7 +132,15 @@ export async function run(request: RunRequest): Promise<void> {
     onDetections: (record) => {
       summary.add(record);
       liveRows.add(record);
+      served?.hub.addResult(record);
     },
+    ...(served === undefined
+      ? {}
+      : {
+          onStatus: (status) => served.hub.addStatus(status),
+          onFrame: served.tap,
+          keepsRunning: cameras.some(({ source, loop }) => source.kind !== 'file' || loop),
+        }),
     clock,
     logger,
     metrics,
@@ -140,11 +152,22 @@ export async function run(request: RunRequest): Promise<void> {
     { model: name, version, cameras: cameras.length, results: settings.results, threads: engine.workers },
     'starting',
   );
-  const health = await serveHealth(settings.http, pipeline, metrics, logger);
+  const health = served === undefined ? await serveHealth(settings.http, pipeline, metrics, logger) : undefined;
   if (health !== undefined) logger.info({ url: health.url }, 'serving /healthz, /readyz and /metrics');
   const stopProgress = display === undefined ? startProgressLog(logger, () => liveRows.rows(snapshots())) : undefined;
   const startedUs = clock.nowUs();
   const startedMs = clock.monotonicMs();
+  const control = await served?.start({
+    ...{ stateDir, cameras, pipeline, metrics, clock, logger, hub: served.hub, model: { name, version, digest } },
+    ...{ host: settings.http.host, port: settings.http.port ?? defaultHttpPort },
+    ...{ isPortFree: settings.http.port === undefined, results: settings.results, allowHttp: settings.allow_http },
+    ...{ denyLoopback: settings.deny_loopback, denyPrivate: settings.deny_private },
+  });
+  if (control !== undefined) {
+    logger.info({ url: control.url }, 'serving the API, /docs and /metrics');
+    // The link holds a token, so it is for the terminal and not for logs that are kept.
+    if (process.stderr.isTTY) process.stderr.write(`open ${control.link}\n`);
+  }
   display?.start();
   const outcome = await superviseService(
     withDuration(withEarlierEnd(pipeline, readerGone.promise), settings.duration_s),
@@ -153,6 +176,7 @@ export async function run(request: RunRequest): Promise<void> {
   display?.stop();
   stopProgress?.();
   await health?.close();
+  await control?.close();
 
   const cpu = readCpuTime();
   const figures = summary.summary({ cpuMs: cpu.totalMs });
@@ -180,6 +204,17 @@ export async function run(request: RunRequest): Promise<void> {
   logger.info({ results: settings.results, records: pipeline.results().recordsWritten }, 'stopped');
   if (outcome.error !== undefined) throw outcome.error;
   if (outcome.signal === undefined) throwForFailedCameras(pipeline.cameras());
+}
+
+/** The API: where a port is named, and for people at a terminal; not for files that are read to their end. */
+async function controlOf({ http, until_end: untilEnd }: RunSettings, clock: Clock) {
+  if (untilEnd || (http.port === undefined && !process.stderr.isTTY)) return undefined;
+  const [{ createPictureTap, startControl }, { LiveHub }] = await Promise.all([
+    import('./control.ts'),
+    import('../../services/control/core/live-hub.ts'),
+  ]);
+  const hub = new LiveHub(() => clock.monotonicMs());
+  return { hub, tap: await createPictureTap(hub), start: startControl };
 }
 
 async function demoCamera(settings: RunSettings, stateDir: string, logger: Logger): Promise<CameraSpec> {

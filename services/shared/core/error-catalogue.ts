@@ -408,6 +408,87 @@ export const errorCatalogue = {
     action:
       'Check that the disk is healthy and the file still in its place; what was written before is whole and readable.',
   },
+  SIGHTLINE_API_ANSWER: {
+    exitCode: 70,
+    summary: 'What answered at the address of the API is not Sightline, or one of another version.',
+    action: 'Check --api or SIGHTLINE_API; `curl ADDRESS/healthz` shows who answers there.',
+  },
+  SIGHTLINE_API_TOKEN_MISSING: {
+    exitCode: 2,
+    summary: 'The command needs a token, and none was given or found.',
+    action:
+      'Give one with SIGHTLINE_TOKEN, SIGHTLINE_TOKEN_FILE or --token; a `sightline run` of the same user leaves one in its state folder.',
+  },
+  SIGHTLINE_API_UNREACHABLE: {
+    exitCode: 4,
+    summary: 'Nothing answers at the address of the API.',
+    action: 'Start `sightline run`, or name another address with --api or SIGHTLINE_API.',
+  },
+  SIGHTLINE_AUDIT_BROKEN: {
+    exitCode: 1,
+    summary: 'The audit log is not as it was written.',
+    action: 'Compare it with a backup or an export from the entry that the message names on.',
+  },
+  SIGHTLINE_CAMERA_FROM_FILE: {
+    exitCode: 2,
+    summary: 'The camera comes from the settings file or the command line and cannot be changed by the API.',
+    action: 'Change it in the settings file and start anew, or register it by the API instead.',
+  },
+  SIGHTLINE_CAMERA_NOT_USABLE: {
+    exitCode: 3,
+    summary: 'The camera was tried and cannot be used; it was not saved.',
+    action: 'Do what the verdict says, or save it all the same with save_anyway.',
+  },
+  SIGHTLINE_CAPACITY_EXHAUSTED: {
+    exitCode: 3,
+    summary: 'The camera would need more processor time than is left; it was not saved.',
+    action: 'Lower fps, take a smaller model, switch a camera off, or save it all the same with save_anyway.',
+  },
+  SIGHTLINE_FORBIDDEN: {
+    exitCode: 2,
+    summary: 'The token does not allow it.',
+    action: 'Use a token of the role that the message names and that covers the camera.',
+  },
+  SIGHTLINE_IDEMPOTENCY_CONFLICT: {
+    exitCode: 2,
+    summary: 'The Idempotency-Key was used for another request, or the first request with it is still under way.',
+    action: 'Use a new key for a new request; repeat the same one later.',
+  },
+  SIGHTLINE_NO_PICTURE: {
+    exitCode: 4,
+    summary: 'No picture of the camera came in time.',
+    action: 'Look at the status of the camera; it says why.',
+  },
+  SIGHTLINE_NOT_FOUND: {
+    exitCode: 2,
+    summary: 'There is nothing at that address.',
+    action: 'Look at /docs for what there is.',
+  },
+  SIGHTLINE_RATE_LIMITED: {
+    exitCode: 4,
+    summary: 'Too many requests in a short time, or too many streams at once.',
+    action: 'Wait for as long as Retry-After says.',
+  },
+  SIGHTLINE_REQUEST_INVALID: {
+    exitCode: 2,
+    summary: 'The request has a part that is missing, unknown or wrong.',
+    action: 'Correct the parts that `errors` names; /docs describes them.',
+  },
+  SIGHTLINE_REQUEST_TOO_LARGE: {
+    exitCode: 2,
+    summary: 'The body of the request is too large.',
+    action: 'Send it in smaller parts.',
+  },
+  SIGHTLINE_TOKEN_UNKNOWN: {
+    exitCode: 2,
+    summary: 'There is no such token.',
+    action: 'Look at the list of tokens.',
+  },
+  SIGHTLINE_UNAUTHENTICATED: {
+    exitCode: 2,
+    summary: 'The request has no token, or one that is not valid.',
+    action: 'Send `Authorization: Bearer TOKEN`; an administrator makes tokens.',
+  },
   SIGHTLINE_INTERNAL: {
     exitCode: 70,
     summary: 'Something failed that Sightline does not foresee.',

@@ -1,0 +1,245 @@
+import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { schemas } from '#schemas';
+import type { Clock } from '#shared/core/clock';
+import { AppError, toAppError } from '#shared/core/errors';
+import type { SampledFrame } from '#shared/core/frame';
+import type { Logger } from '#shared/core/logger';
+import type { MetricStore } from '#shared/core/metric-store';
+import { createJpegEncoder } from '#shared/images/jpeg-encoder';
+import { createMetricsText } from '#shared/runtime/metrics';
+import { packageVersion } from '#shared/runtime/package-version';
+import { loadSecretBox } from '#shared/runtime/secret-key';
+import { createSqliteCameraRegistry } from '#shared/store/sqlite-camera-registry';
+import { createApiServer, listen } from '../../services/control/adapters/http/server.ts';
+import { openControlStore } from '../../services/control/adapters/sqlite/control-store.ts';
+import { controlDefaults } from '../../services/control/config.ts';
+import { expectedCpuMsPerFrame } from '../../services/control/core/capacity.ts';
+import { createFirstToken } from '../../services/control/core/first-token.ts';
+import type { LiveHub } from '../../services/control/core/live-hub.ts';
+import type { CameraEntry } from '../../services/control/core/ports.ts';
+import { openRegisteredCameras } from '../../services/control/core/registered-cameras.ts';
+import { createToken } from '../../services/control/core/tokens.ts';
+import { probeCamera } from '../../services/ingest/adapters/probe-camera.ts';
+import { registrationFromInput, specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
+import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
+import type { EmbeddedPipeline } from './embedded-pipeline.ts';
+import { readCpuTime } from './process-cpu.ts';
+
+export interface ControlOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Where the port was not asked for, the next free one does as well. */
+  readonly isPortFree: boolean;
+  readonly stateDir: string;
+  readonly allowHttp: boolean;
+  readonly denyLoopback: boolean;
+  readonly denyPrivate: boolean;
+  readonly results: string;
+  readonly model: { readonly name: string; readonly version: string; readonly digest: string };
+  readonly cameras: readonly CameraSpec[];
+  readonly pipeline: EmbeddedPipeline;
+  readonly hub: LiveHub;
+  readonly metrics: MetricStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface Control {
+  readonly url: string;
+  /** The page with its token, for the person at this terminal. */
+  readonly link: string;
+  close(): Promise<void>;
+}
+
+const localTokenFile = 'local-token';
+/** Too few frames say nothing about what one costs. */
+const enoughFrames = 200;
+const portsTried = 20;
+/** Whoever can reach the API from elsewhere is not to open files of this machine. */
+const loopbackHosts: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** The API of a run: cameras come and go by it, and are remembered in the state folder. */
+export async function startControl(options: ControlOptions): Promise<Control> {
+  const { stateDir, clock, logger, pipeline, hub } = options;
+  const secretBox = await loadSecretBox(process.env, stateDir);
+  const registry = createSqliteCameraRegistry({ stateDir, logger });
+  await registry.open();
+  const store = openControlStore(stateDir);
+  const fromFile = options.cameras.map((camera) => fileEntry(camera));
+  const isFromFile = new Set(fromFile.map(({ id }) => id));
+  const cameras = await openRegisteredCameras({
+    registry,
+    fromFile,
+    makeRegistration: (input, previous) =>
+      registrationFromInput(
+        { allow_http: options.allowHttp, ...input },
+        {
+          secretBox,
+          nowUs: clock.nowUs(),
+          by: 'api',
+          allowFiles: loopbackHosts.has(options.host),
+          ...(previous === undefined ? {} : { previous }),
+        },
+      ),
+    revealUrl(registration) {
+      const { source } = specFromRegistration(registration, secretBox);
+      if (source.kind === 'file') return source.path;
+      const { scheme, host, port, path, credentials } = source.address;
+      const { username, password } = credentials?.reveal() ?? { username: '', password: '' };
+      const user = credentials === null ? '' : `${encodeURIComponent(username)}:${encodeURIComponent(password)}@`;
+      return `${scheme}://${user}${host.includes(':') ? `[${host}]` : host}:${port}${path}`;
+    },
+  });
+
+  const apply = async (id: string): Promise<void> => {
+    const registration = await registry.get(id);
+    if (isFromFile.has(id)) return;
+    if (registration?.enabled !== true) {
+      await pipeline.ingest.remove(id);
+      if (registration === undefined) hub.forget(id);
+      return;
+    }
+    try {
+      await pipeline.ingest.put(specFromRegistration(registration, secretBox));
+    } catch (thrown) {
+      await pipeline.ingest.refuse(id, toAppError(thrown));
+    }
+  };
+  const applySafely = (id: string): void => {
+    apply(id).catch((error: unknown) => logger.error({ err: toAppError(error), camera: id }, 'camera not changed'));
+  };
+  const stopWatching = registry.watch(({ cameraId }) => applySafely(cameraId));
+
+  const startedAt = new Date(clock.nowUs() / 1000).toISOString();
+  const server = await createApiServer({
+    ...controlDefaults,
+    ...webRoot(),
+    ports: {
+      cameras,
+      live: hub,
+      tokens: store.tokens,
+      audit: store.audit,
+      probe: ({ url, password, transport, tlsInsecure, timeoutMs, signal, onStep }) =>
+        probeCamera(url, {
+          ...{ clock, logger, timeoutMs, signal, allowHttp: options.allowHttp },
+          ...(password === undefined ? {} : { password }),
+          ...(onStep === undefined ? {} : { onStep }),
+          relay: {
+            transport,
+            tlsInsecure,
+            policy: { denyLoopback: options.denyLoopback, denyPrivate: options.denyPrivate },
+          },
+        }),
+      system: {
+        facts: () => {
+          const { ready, reason = null } = pipeline.readiness();
+          return {
+            ...{ version: packageVersion, mode: 'embedded', started_at: startedAt, model: options.model },
+            results: options.results,
+            topics: topicsOf(options.results),
+            services: [{ name: 'sightline', ready, reason }],
+          };
+        },
+        load() {
+          const frames = hub.analysedFrames();
+          const isMeasured = frames >= enoughFrames;
+          const measured = isMeasured ? readCpuTime().totalMs / frames : expectedCpuMsPerFrame;
+          return { cores: availableParallelism(), cpuMsPerFrame: measured, isMeasured };
+        },
+      },
+      models: {
+        list: async () => [{ ...options.model, state: 'ACTIVE', details: { digest: options.model.digest } }],
+      },
+      schemas: Object.values(schemas).map(({ name, version, schema }) => ({ name, version, schema })),
+      readiness: () => pipeline.readiness(),
+      metricsText: createMetricsText(options.metrics),
+      clock,
+      logger,
+    },
+  });
+  const url = await listenNear(server, options);
+  const token = await localToken(store.tokens, stateDir, clock);
+  for (const { camera_id: id } of await registry.list()) applySafely(id);
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    stopWatching();
+    cameras.close();
+    await server.app.close();
+    await registry.close();
+    store.close();
+  };
+  return { url, link: `${url}/#token=${token}`, close: () => (closing ??= close()) };
+}
+
+/** Pictures for those who look: made of the frames that are handed on anyway, and only while somebody does. */
+export async function createPictureTap(hub: LiveHub): Promise<(frame: SampledFrame) => void> {
+  const encode = await createJpegEncoder();
+  return (frame) => {
+    const { image, cameraId } = frame;
+    if (image?.format !== 'gbrp' || !hub.wantsPicture(cameraId)) return;
+    hub.addPicture(
+      frame,
+      encode(image).catch(() => undefined),
+    );
+  };
+}
+
+async function listenNear(
+  server: Awaited<ReturnType<typeof createApiServer>>,
+  options: ControlOptions,
+): Promise<string> {
+  const { host, port, isPortFree } = options;
+  for (let tried = 0; ; tried++) {
+    try {
+      return await listen(server.app, { host, port: port === 0 ? 0 : port + tried });
+    } catch (error) {
+      if (!isPortFree || tried === portsTried || !(error instanceof AppError)) throw error;
+    }
+  }
+}
+
+/** One token of the user who starts runs here: the command line of the same user finds it, and nobody else can read it. */
+async function localToken(
+  tokens: ReturnType<typeof openControlStore>['tokens'],
+  stateDir: string,
+  clock: Clock,
+): Promise<string> {
+  const nowMs = Math.round(clock.nowUs() / 1000);
+  for (const { id, name } of tokens.list()) if (name === localTokenFile) tokens.remove(id);
+  const first = createFirstToken(tokens, nowMs);
+  const { text, stored } = createToken(
+    { name: localTokenFile, role: 'admin', cameras: null, expiresAtMs: null },
+    nowMs,
+  );
+  if (first !== undefined) process.stderr.write(`first admin token (told once): ${first}\n`);
+  tokens.put(stored);
+  await writeFile(join(stateDir, localTokenFile), `${text}\n`, { mode: 0o600 });
+  return text;
+}
+
+function fileEntry(camera: CameraSpec): CameraEntry {
+  const { id, source, fps, filter, transport, tlsInsecure, crop, tags, stallTimeoutMs, maxAgeMs, loop } = camera;
+  const now = new Date().toISOString();
+  return {
+    ...{ id, fps, filter, transport, tls_insecure: tlsInsecure, crop, tags, loop, enabled: true, origin: 'file' },
+    url: source.kind === 'file' ? source.path : source.address.display,
+    has_credentials: source.kind !== 'file' && source.address.credentials !== null,
+    ...{ stall_timeout_s: stallTimeoutMs / 1000, max_age_s: maxAgeMs / 1000, version: 1 },
+    geometry: { zones: [], lines: [], masks: [] },
+    ...{ created_at: now, updated_at: now },
+  };
+}
+
+function topicsOf(results: string) {
+  const isTopics = results.startsWith('kafka://');
+  return isTopics ? [{ name: 'sightline.detections', consumer: `sightline results tail '${results}'` }] : [];
+}
+
+/** The page as it was built; without it there is only the API. */
+function webRoot(): { readonly webRoot?: string } {
+  const built = resolve(import.meta.dirname, '../../web/dist');
+  return existsSync(join(built, 'index.html')) ? { webRoot: built } : {};
+}

@@ -1,0 +1,163 @@
+import type { CameraStatus, DetectionFrame } from '#schemas';
+import type { CameraFigures, LiveFeed, LivePicture, Subscription } from './ports.ts';
+
+interface CameraView {
+  status: CameraStatus | undefined;
+  /** Newest last. */
+  readonly history: DetectionFrame[];
+  readonly totals: {
+    -readonly [Name in keyof Omit<CameraFigures, 'received_fps' | 'analysed_fps'>]: CameraFigures[Name];
+  };
+  /** Monotonic time of each of the last results, with what it accounts for. */
+  readonly recent: { readonly atMs: number; readonly received: number; readonly analysed: number }[];
+  /** Pictures whose results have not come yet, by frame. */
+  readonly pictures: Map<string, Promise<Uint8Array | undefined>>;
+  readonly waiting: Set<(picture: LivePicture) => void>;
+}
+
+/** Two minutes at five frames a second, which is what charts show. */
+const historyLength = 600;
+const rateWindowMs = 5_000;
+/** Frames of a camera that are between ingest and their result; older pictures are given up. */
+const maxPictures = 8;
+
+/** The latest of every camera, and who wants to hear of it. Nothing in here grows with time, and nobody who listens holds anybody up. */
+export class LiveHub implements LiveFeed {
+  readonly #cameras = new Map<string, CameraView>();
+  readonly #resultListeners = new Set<(record: DetectionFrame) => void>();
+  readonly #statusListeners = new Set<(status: CameraStatus) => void>();
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  addResult(record: DetectionFrame): void {
+    const { camera_id: id, epoch, frame_seq: frameSeq } = record.header;
+    const view = this.#view(id);
+    view.history.push(record);
+    if (view.history.length > historyLength) view.history.shift();
+    count(view, record, this.#nowMs());
+    for (const listener of this.#resultListeners) listener(record);
+    const key = `${epoch}/${frameSeq}`;
+    const picture = view.pictures.get(key);
+    if (picture === undefined) return;
+    view.pictures.delete(key);
+    const waiting = [...view.waiting];
+    view.waiting.clear();
+    // A picture that cannot be made is undefined: who waits then waits for the next.
+    void picture.then((jpeg) => {
+      for (const take of waiting) {
+        if (jpeg === undefined) view.waiting.add(take);
+        else take({ jpeg, result: record });
+      }
+    });
+  }
+
+  addStatus(status: CameraStatus): void {
+    this.#view(status.camera_id).status = status;
+    for (const listener of this.#statusListeners) listener(status);
+  }
+
+  /** Whether somebody looks at the camera: pictures are only made for those who do. */
+  wantsPicture(cameraId: string): boolean {
+    return (this.#cameras.get(cameraId)?.waiting.size ?? 0) > 0;
+  }
+
+  /** The picture of a frame whose result is still to come; `picture` never rejects. */
+  addPicture(
+    frame: { readonly cameraId: string; readonly epoch: number; readonly frameSeq: number },
+    picture: Promise<Uint8Array | undefined>,
+  ): void {
+    const { pictures } = this.#view(frame.cameraId);
+    pictures.set(`${frame.epoch}/${frame.frameSeq}`, picture);
+    while (pictures.size > maxPictures) pictures.delete(pictures.keys().next().value ?? '');
+  }
+
+  forget(cameraId: string): void {
+    const view = this.#cameras.get(cameraId);
+    if (view?.waiting.size === 0) this.#cameras.delete(cameraId);
+  }
+
+  status(cameraId: string): CameraStatus | undefined {
+    return this.#cameras.get(cameraId)?.status;
+  }
+
+  figures(cameraId: string): CameraFigures | undefined {
+    const view = this.#cameras.get(cameraId);
+    if (view === undefined) return undefined;
+    forgetOld(view, this.#nowMs());
+    const rate = (of: 'received' | 'analysed'): number =>
+      Math.round(view.recent.reduce((sum, one) => sum + one[of], 0) / (rateWindowMs / 10_000)) / 10;
+    return { received_fps: rate('received'), analysed_fps: rate('analysed'), ...view.totals };
+  }
+
+  /** Frames that were analysed, of all cameras. */
+  analysedFrames(): number {
+    return [...this.#cameras.values()].reduce((sum, { totals }) => sum + totals.frames_analysed, 0);
+  }
+
+  history(cameraId: string, limit: number): readonly DetectionFrame[] {
+    return this.#cameras.get(cameraId)?.history.slice(-limit) ?? [];
+  }
+
+  onResult(listener: (record: DetectionFrame) => void): Subscription {
+    this.#resultListeners.add(listener);
+    return { close: () => void this.#resultListeners.delete(listener) };
+  }
+
+  onStatus(listener: (status: CameraStatus) => void): Subscription {
+    this.#statusListeners.add(listener);
+    return { close: () => void this.#statusListeners.delete(listener) };
+  }
+
+  nextPicture(cameraId: string, signal: AbortSignal): Promise<LivePicture | undefined> {
+    if (signal.aborted) return Promise.resolve(undefined);
+    const { waiting } = this.#view(cameraId);
+    return new Promise((resolve) => {
+      const give = (picture: LivePicture | undefined): void => {
+        waiting.delete(give);
+        signal.removeEventListener('abort', stop);
+        resolve(picture);
+      };
+      const stop = (): void => give(undefined);
+      waiting.add(give);
+      signal.addEventListener('abort', stop, { once: true });
+    });
+  }
+
+  #view(cameraId: string): CameraView {
+    let view = this.#cameras.get(cameraId);
+    if (view === undefined) {
+      const totals = {
+        ...{ frames_received: 0, frames_analysed: 0, frames_filtered: 0, frames_dropped: 0, frames_expired: 0 },
+        ...{ frames_failed: 0, drops_by_reason: {}, decode_errors: 0 },
+      };
+      view = { status: undefined, history: [], totals, recent: [], pictures: new Map(), waiting: new Set() };
+      this.#cameras.set(cameraId, view);
+    }
+    return view;
+  }
+}
+
+function count(view: CameraView, { accounting, decision }: DetectionFrame, nowMs: number): void {
+  const { totals } = view;
+  totals.frames_received += accounting.frames_received;
+  totals.frames_analysed += accounting.frames_analysed;
+  totals.frames_filtered += accounting.frames_filtered;
+  totals.frames_dropped += accounting.frames_dropped_ingest;
+  totals.frames_expired += accounting.frames_dropped_deadline;
+  totals.frames_failed += accounting.frames_failed;
+  totals.decode_errors += accounting.decode_errors;
+  const drops = { ...totals.drops_by_reason };
+  for (const [reason, dropped] of Object.entries(accounting.drops_by_reason))
+    drops[reason] = (drops[reason] ?? 0) + dropped;
+  totals.drops_by_reason = drops;
+  view.recent.push({ atMs: nowMs, received: accounting.frames_received, analysed: decision === 'ANALYSED' ? 1 : 0 });
+  forgetOld(view, nowMs);
+}
+
+function forgetOld({ recent }: CameraView, nowMs: number): void {
+  const firstKept = recent.findIndex(({ atMs }) => atMs > nowMs - rateWindowMs);
+  recent.splice(0, firstKept === -1 ? recent.length : firstKept);
+}

@@ -1,0 +1,212 @@
+import type { BoundingBoxRecord, CameraStatus, DetectionFrame } from '#schemas';
+import type { AuditEntry, AuditFact } from './audit-chain.ts';
+import type { LoadFigures } from './capacity.ts';
+import type { StoredToken } from './tokens.ts';
+
+export interface PointRecord {
+  readonly x: number;
+  readonly y: number;
+}
+
+export interface ZoneRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly polygon: readonly PointRecord[];
+}
+
+export interface LineRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly from: PointRecord;
+  readonly to: PointRecord;
+}
+
+/** Drawn on the picture, as fractions of it. */
+export interface GeometryRecord {
+  readonly zones: readonly ZoneRecord[];
+  readonly lines: readonly LineRecord[];
+  readonly masks: readonly ZoneRecord[];
+}
+
+/** What can be set of a camera, besides its URL; named as in the settings file. */
+export interface CameraOptions {
+  readonly enabled: boolean;
+  readonly fps: number;
+  readonly filter: 'off' | 'auto';
+  readonly transport: 'tcp' | 'udp';
+  readonly tls_insecure: boolean;
+  readonly crop: BoundingBoxRecord | null;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly stall_timeout_s: number;
+  readonly max_age_s: number;
+  readonly loop: boolean;
+  readonly geometry: GeometryRecord;
+}
+
+/** A camera as it is shown: without its credentials. */
+export interface CameraEntry extends CameraOptions {
+  readonly id: string;
+  /** Without credentials. */
+  readonly url: string;
+  readonly has_credentials: boolean;
+  /** `file` cameras come from the settings file and are changed there. */
+  readonly origin: 'api' | 'file';
+  /** Rises with each change; the ETag. */
+  readonly version: number;
+  readonly created_at: string;
+  readonly updated_at: string;
+}
+
+export type CameraDraft = Partial<CameraOptions> & {
+  readonly id: string;
+  readonly url: string;
+  readonly password?: string;
+};
+export type CameraPatch = Partial<CameraOptions> & { readonly url?: string; readonly password?: string };
+
+/** The cameras that are registered. Reading is from memory; changes are kept before they resolve. */
+export interface CameraDirectory {
+  /** Sorted by id. */
+  list(): readonly CameraEntry[];
+  get(id: string): CameraEntry | undefined;
+  /** Checks without keeping: throws SIGHTLINE_CONFIG_INVALID or SIGHTLINE_CAMERA_URL_INVALID. */
+  check(draft: CameraDraft): void;
+  /** Throws also SIGHTLINE_CAMERA_EXISTS. */
+  create(draft: CameraDraft): Promise<CameraEntry>;
+  /** Throws SIGHTLINE_CAMERA_UNKNOWN, SIGHTLINE_CAMERA_FROM_FILE, SIGHTLINE_CAMERA_CHANGED. */
+  update(id: string, patch: CameraPatch, expectedVersion?: number): Promise<CameraEntry>;
+  remove(id: string, expectedVersion?: number): Promise<void>;
+  /** The draft by which a registered camera is probed; its secrets stay with the directory and the probe. */
+  draftOf(id: string): CameraDraft | undefined;
+}
+
+export interface ProbeStep {
+  readonly step: string;
+  readonly ok: boolean;
+  readonly duration_ms: number;
+  readonly detail: string;
+}
+
+/** The answer to "can this camera be used, and if not, why not"; as ingest's probe gives it. */
+export interface ProbeVerdict {
+  readonly usable: boolean;
+  readonly reason_code: string;
+  readonly reason_text: string;
+  readonly action: string | null;
+  readonly advice: readonly string[];
+  readonly target: string;
+  readonly codec: string | null;
+  readonly width_px: number | null;
+  readonly height_px: number | null;
+  readonly declared_fps: number | null;
+  readonly measured_fps: number | null;
+  readonly keyframe_interval_ms: number | null;
+  readonly clock_source: string;
+  readonly clock_offset_ms: number | null;
+  readonly transport: string | null;
+  readonly is_encrypted: boolean;
+  readonly auth_scheme: string | null;
+  readonly server_name: string | null;
+  readonly packet_loss_ratio: number | null;
+  readonly steps: readonly ProbeStep[];
+  readonly duration_ms: number;
+}
+
+export interface ProbeRequest {
+  readonly url: string;
+  readonly password?: string;
+  readonly transport: 'tcp' | 'udp';
+  readonly tlsInsecure: boolean;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly onStep?: (step: ProbeStep) => void;
+}
+
+/** Tries a camera; never rejects for a bad one. The address policy is applied in there. */
+export type ProbeCamera = (request: ProbeRequest) => Promise<ProbeVerdict>;
+
+/** The picture of a frame and the result of exactly that frame. */
+export interface LivePicture {
+  readonly jpeg: Uint8Array;
+  readonly result: DetectionFrame;
+}
+
+export interface CameraFigures {
+  readonly received_fps: number;
+  readonly analysed_fps: number;
+  readonly frames_received: number;
+  readonly frames_analysed: number;
+  readonly frames_filtered: number;
+  readonly frames_dropped: number;
+  readonly frames_expired: number;
+  readonly frames_failed: number;
+  readonly drops_by_reason: Readonly<Record<string, number>>;
+  readonly decode_errors: number;
+}
+
+export interface Subscription {
+  close(): void;
+}
+
+/** What is known of the cameras right now, and who wants to hear of it. A listener must not block: it takes what it gets and returns. */
+export interface LiveFeed {
+  status(cameraId: string): CameraStatus | undefined;
+  figures(cameraId: string): CameraFigures | undefined;
+  /** Newest last, at most `limit`. */
+  history(cameraId: string, limit: number): readonly DetectionFrame[];
+  onResult(listener: (record: DetectionFrame) => void): Subscription;
+  onStatus(listener: (status: CameraStatus) => void): Subscription;
+  /** The next picture of a camera with the result of exactly that frame; undefined when none came before the signal. */
+  nextPicture(cameraId: string, signal: AbortSignal): Promise<LivePicture | undefined>;
+}
+
+export interface TokenStore {
+  list(): readonly StoredToken[];
+  get(id: string): StoredToken | undefined;
+  put(token: StoredToken): void;
+  /** False where there was none. */
+  remove(id: string): boolean;
+}
+
+/** Append-only; entries are chained by `audit-chain.ts`. */
+export interface AuditLog {
+  append(fact: AuditFact): AuditEntry;
+  /** Newest first, those before `beforeSeq`. */
+  newest(limit: number, beforeSeq?: number): readonly AuditEntry[];
+  /** All, oldest first, without holding them all in memory. */
+  all(): Iterable<AuditEntry>;
+}
+
+export interface TopicInfo {
+  readonly name: string;
+  /** The command that reads it, ready to be copied. */
+  readonly consumer: string;
+}
+
+export interface SystemFacts {
+  readonly version: string;
+  readonly mode: 'embedded' | 'distributed';
+  readonly started_at: string;
+  readonly model: { readonly name: string; readonly version: string; readonly digest: string } | null;
+  readonly results: string;
+  readonly topics: readonly TopicInfo[];
+  readonly services: readonly { readonly name: string; readonly ready: boolean; readonly reason: string | null }[];
+}
+
+export interface SystemPort {
+  facts(): SystemFacts;
+  /** Null where the work is done elsewhere and this process cannot know. */
+  load(): LoadFigures | null;
+}
+
+export interface ModelVersionRecord {
+  readonly name: string;
+  readonly version: string;
+  readonly state: string;
+  readonly details: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** Which model works on what share of the cameras. Absent until a process can change its model while it runs. */
+export interface ModelCatalogue {
+  list(): Promise<readonly ModelVersionRecord[]>;
+}

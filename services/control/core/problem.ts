@@ -1,0 +1,59 @@
+import type { ErrorCode } from '#shared/core/error-catalogue';
+import { errorCatalogue } from '#shared/core/error-catalogue';
+
+/** RFC 9457, with the stable codes of docs/errors.md. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly action: string;
+  readonly retryable: boolean;
+  readonly [member: string]: unknown;
+}
+
+/** The status of each code that a request can meet; every other one is a fault of ours. */
+const statuses: Readonly<Partial<Record<ErrorCode, number>>> = {
+  SIGHTLINE_REQUEST_INVALID: 400,
+  SIGHTLINE_CONFIG_INVALID: 400,
+  SIGHTLINE_CAMERA_URL_INVALID: 400,
+  SIGHTLINE_UNAUTHENTICATED: 401,
+  SIGHTLINE_FORBIDDEN: 403,
+  SIGHTLINE_NOT_FOUND: 404,
+  SIGHTLINE_CAMERA_UNKNOWN: 404,
+  SIGHTLINE_TOKEN_UNKNOWN: 404,
+  SIGHTLINE_MODEL_NOT_FOUND: 404,
+  SIGHTLINE_CAMERA_EXISTS: 409,
+  SIGHTLINE_CAMERA_FROM_FILE: 409,
+  SIGHTLINE_CAPACITY_EXHAUSTED: 409,
+  SIGHTLINE_IDEMPOTENCY_CONFLICT: 409,
+  SIGHTLINE_CAMERA_CHANGED: 412,
+  SIGHTLINE_REQUEST_TOO_LARGE: 413,
+  SIGHTLINE_CAMERA_NOT_USABLE: 422,
+  SIGHTLINE_CAMERA_NOT_ALLOWED: 422,
+  SIGHTLINE_RATE_LIMITED: 429,
+  SIGHTLINE_NO_PICTURE: 503,
+};
+
+export function statusOf(code: ErrorCode): number {
+  return statuses[code] ?? 500;
+}
+
+export function createProblem(
+  failure: { readonly code: ErrorCode; readonly message: string; readonly action: string; readonly retryable: boolean },
+  options: { readonly status?: number; readonly members?: Readonly<Record<string, unknown>> } = {},
+): Problem {
+  const { code, message, action, retryable } = failure;
+  const { summary } = errorCatalogue[code];
+  return {
+    ...options.members,
+    type: `/docs#${code}`,
+    title: summary,
+    status: options.status ?? statusOf(code),
+    code,
+    detail: message,
+    action,
+    retryable,
+  };
+}

@@ -1,0 +1,205 @@
+import type { CameraStatus, DetectionFrame } from '#schemas';
+import { AppError } from '#shared/core/errors';
+import { systemClock } from '#shared/runtime/system-clock';
+import { chainStart, linkEntry, type AuditEntry } from '../../services/control/core/audit-chain.ts';
+import type {
+  CameraDirectory,
+  CameraDraft,
+  CameraEntry,
+  LiveFeed,
+  ProbeVerdict,
+  TokenStore,
+} from '../../services/control/core/ports.ts';
+import type { StoredToken } from '../../services/control/core/tokens.ts';
+import { createToken } from '../../services/control/core/tokens.ts';
+import type { Role } from '../../services/control/core/access.ts';
+import { createApiServer, type ApiServer } from '../../services/control/adapters/http/server.ts';
+import { silentLogger } from './ingest-doubles.ts';
+
+export class MemoryCameras implements CameraDirectory {
+  readonly drafts = new Map<string, CameraDraft>();
+  readonly #entries = new Map<string, CameraEntry>();
+
+  list(): readonly CameraEntry[] {
+    return [...this.#entries.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  get(id: string): CameraEntry | undefined {
+    return this.#entries.get(id);
+  }
+
+  check({ url }: CameraDraft): void {
+    if (url.startsWith('gopher:')) throw new AppError('SIGHTLINE_CAMERA_URL_INVALID', 'not a camera URL');
+  }
+
+  async create(draft: CameraDraft): Promise<CameraEntry> {
+    this.check(draft);
+    const { id, url, password, ...options } = draft;
+    const entry: CameraEntry = {
+      ...{ id, url: url.replace(/\/\/.*@/, '//'), has_credentials: password !== undefined || url.includes('@') },
+      ...{ enabled: true, fps: 5, filter: 'off', transport: 'tcp', tls_insecure: false, crop: null, tags: {} },
+      ...{ stall_timeout_s: 15, max_age_s: 2, loop: false, geometry: { zones: [], lines: [], masks: [] } },
+      ...options,
+      ...{ origin: 'api', version: 1, created_at: '2026-01-01T00:00:00Z', updated_at: '2026-01-01T00:00:00Z' },
+    };
+    this.drafts.set(id, draft);
+    this.#entries.set(id, entry);
+    return entry;
+  }
+
+  async update(id: string, patch: Partial<CameraDraft>, expected?: number): Promise<CameraEntry> {
+    const before = this.#found(id, expected);
+    const { url, password: _password, ...options } = patch;
+    const entry = {
+      ...before,
+      ...options,
+      ...(url === undefined ? {} : { url: url.replace(/\/\/.*@/, '//') }),
+      version: before.version + 1,
+    };
+    this.#entries.set(id, entry);
+    return entry;
+  }
+
+  async remove(id: string, expected?: number): Promise<void> {
+    this.#found(id, expected);
+    this.#entries.delete(id);
+  }
+
+  draftOf(id: string): CameraDraft | undefined {
+    return this.drafts.get(id);
+  }
+
+  #found(id: string, expected?: number): CameraEntry {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw new AppError('SIGHTLINE_CAMERA_UNKNOWN', 'no such camera');
+    if (expected !== undefined && expected !== entry.version) throw new AppError('SIGHTLINE_CAMERA_CHANGED', 'changed');
+    return entry;
+  }
+}
+
+export function memoryTokens(): TokenStore {
+  const tokens = new Map<string, StoredToken>();
+  return {
+    list: () => [...tokens.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
+    get: (id) => tokens.get(id),
+    put: (token) => void tokens.set(token.id, token),
+    remove: (id) => tokens.delete(id),
+  };
+}
+
+export const usable: ProbeVerdict = {
+  ...{
+    usable: true,
+    reason_code: 'NONE',
+    reason_text: 'h264 640x480',
+    action: null,
+    advice: [],
+    target: 'rtsp://camera/',
+  },
+  ...{ codec: 'h264', width_px: 640, height_px: 480, declared_fps: 25, measured_fps: 25, keyframe_interval_ms: 1000 },
+  ...{ clock_source: 'ARRIVAL', clock_offset_ms: null, transport: 'tcp', is_encrypted: false, auth_scheme: 'digest' },
+  ...{
+    server_name: null,
+    packet_loss_ratio: null,
+    steps: [{ step: 'dns', ok: true, duration_ms: 1, detail: 'ok' }],
+    duration_ms: 5,
+  },
+};
+export const unusable: ProbeVerdict = {
+  ...usable,
+  ...{
+    usable: false,
+    reason_code: 'AUTH',
+    reason_text: 'the camera refused the password',
+    action: 'Check the password.',
+  },
+};
+
+export interface TestApi extends ApiServer {
+  readonly cameras: MemoryCameras;
+  readonly audit: AuditEntry[];
+  readonly emit: (record: DetectionFrame) => void;
+  readonly logged: unknown[];
+  tokenOf(role: Role, cameras?: readonly string[] | null): string;
+}
+
+export interface TestApiOptions {
+  readonly verdict?: ProbeVerdict;
+  readonly cores?: number;
+  readonly requestsPerMinute?: number;
+  readonly requestTimeoutMs?: number;
+}
+
+/** The real server on doubles of what it stands on. */
+export async function startTestApi(options: TestApiOptions = {}): Promise<TestApi> {
+  const cameras = new MemoryCameras();
+  const tokens = memoryTokens();
+  const audit: AuditEntry[] = [];
+  const results = new Set<(record: DetectionFrame) => void>();
+  const live: LiveFeed = {
+    status: (): CameraStatus | undefined => undefined,
+    figures: () => undefined,
+    history: () => [],
+    onResult(listener) {
+      results.add(listener);
+      return { close: () => void results.delete(listener) };
+    },
+    onStatus: () => ({ close: () => {} }),
+    nextPicture: async () => undefined,
+  };
+  const logged: unknown[] = [];
+  const server = await createApiServer({
+    requestsPerMinute: options.requestsPerMinute ?? 100_000,
+    requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+    ports: {
+      cameras,
+      live,
+      tokens,
+      probe: async ({ onStep }) => {
+        const verdict = options.verdict ?? usable;
+        for (const step of verdict.steps) onStep?.(step);
+        return verdict;
+      },
+      audit: {
+        append(fact) {
+          const entry = linkEntry(fact, audit.at(-1) ?? chainStart);
+          audit.push(entry);
+          return entry;
+        },
+        newest: (limit, before = Infinity) =>
+          audit
+            .filter(({ seq }) => seq < before)
+            .reverse()
+            .slice(0, limit),
+        all: () => audit,
+      },
+      system: {
+        facts: () => ({
+          ...{ version: '0', mode: 'embedded', started_at: '2026-01-01T00:00:00Z', model: null, results: 'results' },
+          ...{ topics: [], services: [] },
+        }),
+        load: () => ({ cores: options.cores ?? 64, cpuMsPerFrame: 30, isMeasured: false }),
+      },
+      models: null,
+      schemas: [],
+      readiness: () => ({ ready: true }),
+      metricsText: async () => ({ contentType: 'text/plain', body: '' }),
+      clock: systemClock,
+      logger: { ...silentLogger, error: (...told: unknown[]) => void logged.push(told) },
+    },
+  });
+  return {
+    ...server,
+    cameras,
+    audit,
+    logged,
+    emit: (record) => {
+      for (const listener of results) listener(record);
+    },
+    tokenOf(role, scope = null) {
+      const { text, stored } = createToken({ name: role, role, cameras: scope, expiresAtMs: null }, Date.now());
+      tokens.put(stored);
+      return text;
+    },
+  };
+}
