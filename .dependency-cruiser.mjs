@@ -24,10 +24,12 @@ const packageHomes = {
   kafkajs: '^services/shared/bus/kafka/kafkajs/',
   '@platformatic/kafka': '^services/shared/bus/kafka/platformatic/',
   ioredis: '^services/shared/store/redis/',
+  preact: '^web/src/',
+  uplot: '^web/src/ui/chart\\.tsx$',
   sharp: '^services/shared/images/',
 };
 
-const code = '^(services|schemas|cli|models)/';
+const code = '^(services|schemas|cli|models|web/src)/';
 
 /** A package as it is named when it resolves, and when it does not (an optional one that is not installed). */
 const asPackage = (name) => `(^|node_modules/)${name}(/|$)`;
@@ -86,6 +88,27 @@ export default {
       to: { pathNot: '^schemas/|^(node:)?fs$' },
     },
     {
+      name: 'page-stands-alone',
+      comment: 'The page runs in a browser and meets the rest over HTTP: it imports itself, preact and uplot.',
+      severity: 'error',
+      from: { path: '^web/src/' },
+      to: { pathNot: '^web/src/|(^|node_modules/)(preact|uplot)(/|$)' },
+    },
+    {
+      name: 'nobody-imports-the-page',
+      comment: 'The page is built and served as files.',
+      severity: 'error',
+      from: { pathNot: '^(web|test)/' },
+      to: { path: '^web/' },
+    },
+    {
+      name: 'page-core-stays-pure',
+      comment: 'web/src/core decides with values: no browser, no preact, no request.',
+      severity: 'error',
+      from: { path: '^web/src/core/' },
+      to: { pathNot: '^web/src/core/' },
+    },
+    {
       name: 'code-not-to-tests',
       comment: 'Tests know the code; the code does not know the tests.',
       severity: 'error',
@@ -96,14 +119,15 @@ export default {
       name: 'no-development-package-in-code',
       comment: 'A package that the product needs at run time belongs in dependencies.',
       severity: 'error',
-      from: { path: code },
+      // The page's packages are built into it.
+      from: { path: code, pathNot: '^web/' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: 'node_modules/@types/' },
     },
     {
       name: 'no-undeclared-package',
       comment: 'An import that works only because another package brought it breaks with the next install.',
       severity: 'error',
-      from: { path: '^(services|schemas|cli|models|test|loadtest|tools)/' },
+      from: { path: '^(services|schemas|cli|models|web|test|loadtest|tools)/' },
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
     },
     {
@@ -117,7 +141,7 @@ export default {
       name: 'no-circle',
       comment: 'Two files that need each other are one file, or want a third.',
       severity: 'error',
-      from: { path: '^(services|schemas|cli|models|test|loadtest|tools)/' },
+      from: { path: '^(services|schemas|cli|models|web|test|loadtest|tools)/' },
       to: { circular: true },
     },
     {
@@ -139,7 +163,7 @@ export default {
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'require', 'node', 'default', 'types'],
-      extensions: ['.ts', '.mjs', '.js', '.cjs', '.json', '.d.ts'],
+      extensions: ['.ts', '.tsx', '.mjs', '.js', '.cjs', '.json', '.d.ts'],
     },
   },
 };

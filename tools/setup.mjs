@@ -16,6 +16,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   symlinkSync,
 } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
@@ -121,6 +122,14 @@ export const systemNeeds = [
     apt: ['python3-venv'],
     has: [{ file: '/usr/lib/python3*/ensurepip/__init__.py' }],
     why: 'tests read results with another Avro library',
+  },
+  {
+    name: 'Chromium',
+    modes: ['test'],
+    optional: true,
+    apt: ['chromium'],
+    has: [{ program: 'chromium' }, { file: '/usr/bin/chromium' }],
+    why: 'tests of the page in a browser',
   },
 ];
 
@@ -365,6 +374,36 @@ function linkOwnCommand() {
   }
 }
 
+/** The newest change under a folder or of a file, in milliseconds; 0 where there is nothing. */
+function newestChange(path) {
+  try {
+    const found = statSync(path);
+    if (!found.isDirectory()) return found.mtimeMs;
+    return Math.max(0, ...readdirSync(path).map((name) => newestChange(join(path, name))));
+  } catch {
+    return 0;
+  }
+}
+
+/** The page of a run is built where it is missing or older than its sources; about a second. A run goes on without it. */
+function buildPage() {
+  const web = join(root, 'web');
+  const sources = ['src', 'public', 'index.html', 'vite.config.ts'].map((name) => newestChange(join(web, name)));
+  if (Math.max(...sources) <= newestChange(join(web, 'dist/index.html'))) return;
+  const vite = join(root, 'node_modules/vite/bin/vite.js');
+  const node = join(root, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
+  if (!existsSync(vite)) return;
+  say('building the page');
+  const result = spawnSync(node, [vite, 'build', web, '--logLevel', 'error'], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  if (result.status === 0) return;
+  process.stderr.write(lastLines(`${result.stdout ?? ''}${result.stderr ?? ''}`, 5));
+  say('the page could not be built; the run goes on without it.');
+}
+
 function main(mode) {
   if (mode === 'link') return linkOwnCommand();
   if (mode !== 'start' && mode !== 'test') stop('usage: node tools/setup.mjs start|test|link');
@@ -385,6 +424,7 @@ function main(mode) {
     else if (step.fatal) process.exit(exitMissing);
   }
   linkOwnCommand();
+  if (mode === 'start') buildPage();
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) main(process.argv[2]);

@@ -83,6 +83,19 @@ const faults: readonly Fault[] = [
     rule: 'one-home-for-avsc',
     files: { 'services/results/a-type.ts': `import type { Type } from 'avsc';\nexport type Schema = Type;\n` },
   },
+  {
+    rule: 'page-stands-alone',
+    files: { 'web/src/a-reach.ts': importing('../../schemas/b-reach.ts'), 'schemas/b-reach.ts': plain },
+  },
+  { rule: 'page-stands-alone', files: { 'web/src/a-node.ts': importing('node:fs') } },
+  {
+    rule: 'nobody-imports-the-page',
+    files: { 'services/ingest/a-page.ts': importing('../../web/src/core/b-page.ts'), 'web/src/core/b-page.ts': plain },
+  },
+  {
+    rule: 'page-core-stays-pure',
+    files: { 'web/src/core/a-page-core.ts': importing('../api/b-request.ts'), 'web/src/api/b-request.ts': plain },
+  },
   { rule: 'no-orphan', files: { 'services/ingest/a-orphan.ts': plain } },
   ...rules.forbidden
     .filter(({ name }) => name.startsWith('one-home-for-'))
@@ -107,12 +120,14 @@ const allowed: Readonly<Record<string, string>> = {
   'services/inference/adapters/onnxruntime/ok-ort.ts': importing('onnxruntime-node'),
   'services/ingest/adapters/fluent-ffmpeg-probe.ts': importing('fluent-ffmpeg'),
   'schemas/index.ts': plain,
+  'web/src/ui/ok-view.ts': `import '../core/ok-page.ts';\nimport 'preact';\n`,
+  'web/src/core/ok-page.ts': plain,
   'test/unit/ok.test.ts': `import '../../services/ingest/ok-service.ts';\nimport 'fast-check';\nimport 'avsc';\n`,
 };
 
 const packages = {
   dependencies: ['typebox', 'commander', 'avsc', 'fluent-ffmpeg', 'onnxruntime-node', 'pino'],
-  devDependencies: ['fast-check'],
+  devDependencies: ['fast-check', 'preact', 'uplot'],
 };
 
 let violations: readonly { readonly rule: string; readonly from: string }[] = [];

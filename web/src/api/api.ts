@@ -1,0 +1,186 @@
+import type {
+  AuditEntry,
+  Camera,
+  Geometry,
+  Me,
+  ModelVersion,
+  SystemSection,
+  SystemView,
+  Token,
+  Verdict,
+} from '../core/types.ts';
+import * as decode from './decode.ts';
+import { list, record, text } from './read.ts';
+import { ApiError, request } from './request.ts';
+
+const root = '/api/v1';
+
+export const cameraPath = (id: string): string => `${root}/cameras/${encodeURIComponent(id)}`;
+export const paths = {
+  cameras: `${root}/cameras`,
+  probe: `${root}/cameras:probe`,
+  models: `${root}/models`,
+  system: `${root}/system`,
+  audit: `${root}/audit`,
+  tokens: `${root}/tokens`,
+  me: `${root}/me`,
+} as const;
+
+/** More cameras than this are not asked for at once; the list goes on by its cursor. */
+const pageSize = 200;
+const maxPages = 50;
+
+export async function readMe(): Promise<Me> {
+  const body = record((await request(paths.me)).body);
+  return { name: text(body['name']) ?? 'token', role: decode.role(body['role']) };
+}
+
+export async function listCameras(): Promise<readonly Camera[]> {
+  return (await readAll(paths.cameras)).map((one) => decode.camera(one));
+}
+
+async function readAll(path: string): Promise<readonly unknown[]> {
+  const items: unknown[] = [];
+  let cursor: string | undefined;
+  for (let page = 0; page < maxPages; page += 1) {
+    const query = `?limit=${pageSize}${cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+    const { body } = await request(`${path}${query}`);
+    items.push(...itemsOf(body));
+    cursor = text(record(body)['next_cursor']);
+    if (cursor === undefined) break;
+  }
+  return items;
+}
+
+function itemsOf(body: unknown): readonly unknown[] {
+  return list(record(body)['items']);
+}
+
+export async function readCamera(id: string): Promise<Camera> {
+  const { body, etag } = await request(cameraPath(id));
+  return decode.camera(body, etag);
+}
+
+export interface CameraChange {
+  readonly name?: string;
+  readonly fps?: number;
+  readonly enabled?: boolean;
+  /** Replaced as a whole. */
+  readonly geometry?: Geometry;
+}
+
+export async function changeCamera(id: string, change: CameraChange, etag: string | undefined): Promise<Camera> {
+  const answer = await request(cameraPath(id), {
+    method: 'PATCH',
+    body: change,
+    headers: etag === undefined ? {} : { 'if-match': etag },
+  });
+  return decode.camera(answer.body, answer.etag);
+}
+
+export async function removeCamera(id: string, etag: string | undefined): Promise<void> {
+  await request(cameraPath(id), { method: 'DELETE', headers: etag === undefined ? {} : { 'if-match': etag } });
+}
+
+/** What the API says of a camera that is not registered yet; a refusal with a code is a verdict too. */
+export async function probeUrl(url: string, signal: AbortSignal): Promise<Verdict> {
+  try {
+    return decode.verdict((await request(paths.probe, { method: 'POST', body: { url }, signal })).body);
+  } catch (error) {
+    // An address that may not even be tried, or cannot be read, is a verdict as well.
+    if (error instanceof ApiError && [400, 409, 422].includes(error.status)) return decode.verdict(error.problem);
+    throw error;
+  }
+}
+
+/** The verdict that a refusal to register carries; undefined where it was refused for another reason. */
+export function verdictOf(error: ApiError): Verdict | undefined {
+  const told = record(error.problem);
+  return told['verdict'] === undefined && told['capacity'] === undefined ? undefined : decode.verdict(told);
+}
+
+export interface NewCamera {
+  readonly id: string;
+  readonly url: string;
+  /** Keep it though it does not work now. */
+  readonly save_anyway?: boolean;
+}
+
+export async function addCamera(camera: NewCamera): Promise<Camera> {
+  const answer = await request(paths.cameras, {
+    method: 'POST',
+    body: camera,
+    headers: { 'idempotency-key': crypto.randomUUID() },
+  });
+  return decode.camera(record(answer.body)['camera'], answer.etag);
+}
+
+export async function listModels(): Promise<readonly ModelVersion[]> {
+  return itemsOf((await request(paths.models)).body).map(decode.modelVersion);
+}
+
+export const modelActionPath = (name: string, action: 'activate' | 'rollback'): string =>
+  `${paths.models}/${encodeURIComponent(name)}/${action}`;
+
+export async function activateModel(name: string, version: string, reason: string): Promise<void> {
+  await request(modelActionPath(name, 'activate'), { method: 'POST', body: { version, reason } });
+}
+
+export async function rollBackModel(name: string, reason: string): Promise<void> {
+  await request(modelActionPath(name, 'rollback'), { method: 'POST', body: { reason } });
+}
+
+/** Shown as it is told: a heading for each object, a line for each value. The topics get their consumer line. */
+export async function readSystem(): Promise<SystemView> {
+  const body = record((await request(paths.system)).body);
+  const plainRows: [string, string][] = [];
+  const sections: SystemSection[] = [];
+  for (const [name, value] of Object.entries(body)) {
+    if (name === 'topics') continue;
+    if (Array.isArray(value)) {
+      sections.push({
+        title: name,
+        rows: list(value).map((one, index) => {
+          const { name: own, id, ...rest } = record(one);
+          return [text(own) ?? text(id) ?? String(index + 1), rowText(rest, one)] as const;
+        }),
+      });
+    } else if (typeof value === 'object' && value !== null) {
+      sections.push({
+        title: name,
+        rows: Object.entries(value).map(([key, one]) => [key, decode.plain(one)] as const),
+      });
+    } else plainRows.push([name, decode.plain(value)]);
+  }
+  return {
+    sections: [{ title: 'This run', rows: plainRows }, ...sections].filter((section) => section.rows.length > 0),
+    topics: list(body['topics']).map((one) => {
+      const topic = record(one);
+      return { name: text(topic['name']) ?? '', consumer: text(topic['consumer']) ?? '' };
+    }),
+  };
+}
+
+function rowText(rest: Readonly<Record<string, unknown>>, whole: unknown): string {
+  const entries = Object.entries(rest);
+  if (entries.length === 0) return decode.plain(whole);
+  return entries.map(([key, value]) => `${key} ${decode.plain(value)}`).join(' · ');
+}
+
+export async function listAudit(): Promise<readonly AuditEntry[]> {
+  return itemsOf((await request(`${paths.audit}?limit=100`)).body).map(decode.auditEntry);
+}
+
+export async function listTokens(): Promise<readonly Token[]> {
+  return itemsOf((await request(paths.tokens)).body).map(decode.token);
+}
+
+/** The secret is told this once. */
+export async function createToken(name: string, role: string): Promise<string> {
+  const { body } = await request(paths.tokens, { method: 'POST', body: { name, role } });
+  return text(record(body)['token']) ?? '';
+}
+
+export async function revokeToken(id: string): Promise<void> {
+  await request(`${paths.tokens}/${encodeURIComponent(id)}`, { method: 'DELETE' });
+}

@@ -1,0 +1,48 @@
+export type Route =
+  | { readonly page: 'wall' }
+  | { readonly page: 'camera'; readonly cameraId: string }
+  | { readonly page: 'add' }
+  | { readonly page: 'models' }
+  | { readonly page: 'system' }
+  | { readonly page: 'audit' }
+  | { readonly page: 'tokens' };
+
+const plainPages = ['add', 'models', 'system', 'audit', 'tokens'] as const;
+
+/** The page that a hash stands for; what is not known leads to the wall. */
+export function parseRoute(hash: string): Route {
+  const [first = '', second] = hash.replace(/^#\/?/, '').split('/');
+  if (first === 'cameras' && second !== undefined && second !== '')
+    return { page: 'camera', cameraId: decodeOrSame(second) };
+  const plain = plainPages.find((page) => page === first);
+  return plain === undefined ? { page: 'wall' } : { page: plain };
+}
+
+export function hrefOf(route: Route): string {
+  switch (route.page) {
+    case 'wall':
+      return '#/';
+    case 'camera':
+      return `#/cameras/${encodeURIComponent(route.cameraId)}`;
+    case 'add':
+    case 'models':
+    case 'system':
+    case 'audit':
+    case 'tokens':
+      return `#/${route.page}`;
+  }
+}
+
+function decodeOrSame(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A token in the fragment, as the start of a run prints it; fragments are never sent to a server. */
+export function tokenInHash(hash: string): string | undefined {
+  const found = /^#token=(.+)$/.exec(hash)?.[1];
+  return found === undefined ? undefined : decodeOrSame(found);
+}

@@ -1,0 +1,60 @@
+import { shownState } from './filter-cameras.ts';
+import type { Camera } from './types.ts';
+
+export type Tone = 'good' | 'warn' | 'bad' | 'idle';
+
+const stateWords: Readonly<Record<string, readonly [text: string, tone: Tone]>> = {
+  ONLINE: ['Online', 'good'],
+  DEGRADED: ['Degraded', 'warn'],
+  CONNECTING: ['Connecting', 'warn'],
+  PROBING: ['Being tried', 'warn'],
+  REGISTERED: ['Registered', 'idle'],
+  OFFLINE: ['Offline', 'bad'],
+  REJECTED: ['Not usable', 'bad'],
+  ENDED: ['Ended', 'idle'],
+  DISABLED: ['Switched off', 'idle'],
+  UNKNOWN: ['Not known yet', 'idle'],
+};
+
+export function stateText(state: string): string {
+  return stateWords[state]?.[0] ?? state;
+}
+
+export function stateTone(state: string): Tone {
+  return stateWords[state]?.[1] ?? 'idle';
+}
+
+/** Why a camera is in its state, in a sentence; '' where the state says it all. */
+export function reasonSentence(camera: Camera): string {
+  const { reasonText, reasonCode } = camera.status;
+  if (shownState(camera) === 'DISABLED') return 'Switched off; its stream is not opened.';
+  if (reasonText !== '') return reasonText;
+  return reasonCode === 'NONE' || reasonCode === '' || reasonCode === 'UNKNOWN' ? '' : reasonCode.toLowerCase();
+}
+
+export function durationText(ms: number): string {
+  const seconds = Math.max(0, ms) / 1000;
+  if (seconds < 1) return `${Math.round(Math.max(0, ms))} ms`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+export function fpsText(fps: number | undefined): string {
+  return fps === undefined ? '–' : fps.toFixed(fps < 10 ? 1 : 0);
+}
+
+export function timeText(ms: number | undefined): string {
+  return ms === undefined ? '–' : new Date(ms).toISOString().replace('T', ' ').slice(0, 19);
+}
+
+/** Colours of classes: the same class has the same one on every tile, and all stand out on a picture. */
+const classColours = ['#4cc9ff', '#ffb347', '#7bed7b', '#ff7ab6', '#ffe45c', '#b79cff', '#ff8a66', '#5ff0d0'];
+
+export function classColour(className: string): string {
+  let hash = 0;
+  for (const letter of className) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) % 9973;
+  return classColours[hash % classColours.length] ?? '#4cc9ff';
+}

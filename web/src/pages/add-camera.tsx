@@ -1,0 +1,185 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { addCamera, paths, probeUrl, verdictOf } from '../api/api.ts';
+import { ApiError } from '../api/request.ts';
+import { curlLine, withoutPassword } from '../core/command-lines.ts';
+import { hrefOf } from '../core/routes.ts';
+import type { Verdict } from '../core/types.ts';
+import { messageOf } from '../state/session.ts';
+import { CommandLine } from '../ui/command-line.tsx';
+import { LivePicture } from '../ui/live-picture.tsx';
+import { Problem } from '../ui/notice.tsx';
+
+export function AddCameraPage() {
+  const [added, setAdded] = useState<string | undefined>();
+  return (
+    <>
+      <header class="page-head">
+        <h1>Add a camera</h1>
+      </header>
+      <section class="card" aria-label="Address and verdict">
+        <AddCameraForm onAdded={setAdded} />
+      </section>
+      {added === undefined ? null : (
+        <section class="card" aria-labelledby="added-title">
+          <h2 id="added-title" aria-live="polite">
+            {added} is registered
+          </h2>
+          <div class="first-picture">
+            <LivePicture cameraId={added} label={`First picture of ${added}`} widthPx={640} fps={5} active />
+          </div>
+          <p>
+            <a class="button primary" href={hrefOf({ page: 'camera', cameraId: added })}>
+              Open the camera
+            </a>
+          </p>
+        </section>
+      )}
+    </>
+  );
+}
+
+const stepDelayMs = 180;
+const idRule = '[a-zA-Z0-9_\\-]+';
+
+export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string) => void }) {
+  const [url, setUrl] = useState('');
+  const [id, setId] = useState('');
+  const [verdict, setVerdict] = useState<Verdict | undefined>();
+  const [shownSteps, setShownSteps] = useState(0);
+  const [busy, setBusy] = useState<'' | 'probing' | 'saving'>('');
+  const [problem, setProblem] = useState<ApiError | undefined>();
+  const probing = useRef<AbortController | undefined>(undefined);
+  useEffect(() => () => probing.current?.abort(), []);
+
+  // The API gives its steps together; one after the other is how they are read.
+  useEffect(() => {
+    if (verdict === undefined || shownSteps >= verdict.steps.length) return undefined;
+    const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const timer = window.setTimeout(() => setShownSteps(calm ? verdict.steps.length : shownSteps + 1), stepDelayMs);
+    return () => window.clearTimeout(timer);
+  }, [verdict, shownSteps]);
+
+  async function attempt(work: () => Promise<void>, kind: 'probing' | 'saving'): Promise<void> {
+    setBusy(kind);
+    setProblem(undefined);
+    try {
+      await work();
+    } catch (error) {
+      setProblem(error instanceof ApiError ? error : new ApiError(0, undefined, messageOf(error)));
+    } finally {
+      setBusy('');
+    }
+  }
+
+  const probe = (): Promise<void> =>
+    attempt(async () => {
+      setVerdict(undefined);
+      setShownSteps(0);
+      probing.current?.abort();
+      probing.current = new AbortController();
+      setVerdict(await probeUrl(url.trim(), probing.current.signal));
+    }, 'probing');
+  const save = (anyway: boolean): Promise<void> =>
+    attempt(async () => {
+      const camera = { id: id.trim(), url: url.trim(), ...(anyway ? { save_anyway: true } : {}) };
+      try {
+        onAdded((await addCamera(camera)).id);
+      } catch (error) {
+        const refusal = error instanceof ApiError ? verdictOf(error) : undefined;
+        if (refusal === undefined) throw error;
+        setVerdict(refusal);
+        setShownSteps(0);
+      }
+    }, 'saving');
+
+  const shownUrl = withoutPassword(url.trim() === '' ? 'rtsp://camera/stream' : url.trim());
+  return (
+    <form
+      class="add-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save(false); // tells its failures itself
+      }}
+    >
+      <label class="field">
+        Address of the stream
+        <input
+          required
+          autocomplete="off"
+          spellcheck={false}
+          inputMode="url"
+          placeholder="rtsp://user:password@10.0.0.9:554/stream"
+          value={url}
+          onInput={(event) => {
+            setUrl(event.currentTarget.value);
+            setVerdict(undefined);
+          }}
+        />
+      </label>
+      <div class="actions start">
+        <button type="button" disabled={busy !== '' || url.trim() === ''} onClick={() => void probe()}>
+          {busy === 'probing' ? 'Trying it…' : 'Try it'}
+        </button>
+      </div>
+      <div role="status" aria-live="polite">
+        {busy === 'probing' ? <p class="muted">Opening the stream; this takes some seconds at most.</p> : null}
+        {verdict === undefined ? null : <VerdictView verdict={verdict} shownSteps={shownSteps} />}
+      </div>
+      <label class="field">
+        Name for it
+        <input
+          required
+          pattern={idRule}
+          maxLength={64}
+          placeholder="front-door"
+          title="Letters, digits, - and _"
+          value={id}
+          onInput={(event) => setId(event.currentTarget.value)}
+        />
+      </label>
+      <Problem problem={problem} />
+      <div class="actions start">
+        {verdict?.usable === false && id.trim() !== '' ? (
+          <button type="button" disabled={busy !== ''} onClick={() => void save(true)}>
+            Save it all the same
+          </button>
+        ) : null}
+        <button type="submit" class="primary" disabled={busy !== ''}>
+          {busy === 'saving' ? 'Saving…' : 'Save the camera'}
+        </button>
+      </div>
+      <CommandLine
+        line={curlLine(location.origin, 'POST', paths.cameras, { id: id.trim() || 'front-door', url: shownUrl })}
+      />
+    </form>
+  );
+}
+
+function VerdictView({ verdict, shownSteps }: { readonly verdict: Verdict; readonly shownSteps: number }) {
+  const done = shownSteps >= verdict.steps.length;
+  return (
+    <>
+      <ol class="steps">
+        {verdict.steps.slice(0, shownSteps).map((step) => (
+          <li key={step.name} class={`step step-${step.outcome}`}>
+            <span class="step-mark" aria-hidden="true" />
+            <span class="step-name">{step.name}</span>
+            <span class="muted">
+              {step.outcome === 'failed' ? 'failed' : ''} {step.detail}
+            </span>
+          </li>
+        ))}
+      </ol>
+      {done ? (
+        <div class={`notice ${verdict.usable ? 'notice-good' : 'notice-bad'}`} data-usable={verdict.usable}>
+          <p>{verdict.summary}</p>
+          {verdict.action === undefined ? null : <p>What to do: {verdict.action}</p>}
+          {verdict.advice.map((one) => (
+            <p key={one}>{one}</p>
+          ))}
+          {verdict.code === undefined ? null : <p class="small mono">{verdict.code}</p>}
+        </div>
+      ) : null}
+    </>
+  );
+}
