@@ -3,7 +3,7 @@ import Value from 'typebox/value';
 import { AppError, toAppError } from '#shared/core/errors';
 import { maySeeCamera } from '../../../core/access.ts';
 import { pageOf } from '../../../core/cursor.ts';
-import type { CameraDraft as Draft, CameraEntry, CameraPatch as Patch } from '../../../core/ports.ts';
+import type { CameraDraft as Draft, CameraEntry } from '../../../core/ports.ts';
 import { cameraExists, cameraUnknown, judgeCamera, registerCamera } from '../../../core/register-camera.ts';
 import { callerOf, changeAll, changeCamera, read, recordAudit, type ApiPorts, type HttpApp } from '../app.ts';
 import { EventStream } from '../event-stream.ts';
