@@ -120,10 +120,13 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
     }
   }
 
-  function replace(camera: CameraSpec, openSource: OpenFrameSource): Promise<void> {
+  function replace(camera: CameraSpec, openSource: OpenFrameSource, mayStay: boolean): Promise<void> {
     return inLane(camera.id, async () => {
       const current = slots.get(camera.id);
-      if (current !== undefined) await retire(current);
+      if (current !== undefined) {
+        if (mayStay && isSameCamera(current.camera, camera)) return;
+        await retire(current);
+      }
       if (!isDraining) add(camera, openSource);
     });
   }
@@ -178,15 +181,11 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
       closing ??= close();
       return closing;
     },
-    async put(camera) {
-      // Not in the lane: what is put twice at once is made twice at worst.
-      const current = slots.get(camera.id);
-      if (current !== undefined && !lanes.has(camera.id) && isSameCamera(current.camera, camera)) return;
-      await replace(camera, options.openSource);
-    },
+    put: (camera) => replace(camera, options.openSource, true),
     async refuse(cameraId, error) {
       const end = { reason: reasonOf(error), text: error.message, error };
-      await replace(createCameraSpec({ id: cameraId, url: refusedPath }), () => ({ run: () => Promise.resolve(end) }));
+      const source = { run: () => Promise.resolve(end) };
+      await replace(createCameraSpec({ id: cameraId, url: refusedPath }), () => source, false);
     },
     remove,
     readiness(): Readiness {

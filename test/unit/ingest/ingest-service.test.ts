@@ -306,6 +306,12 @@ describe('cameras that come and go', () => {
     expect(run.connections).toHaveLength(2);
   });
 
+  test('are started once where they are put twice at the same time', async () => {
+    const run = await started({ cameras: [], endsWithCameras: false });
+    await Promise.all([run.service.put(live), run.service.put({ ...live })]);
+    expect(run.connections).toHaveLength(1);
+  });
+
   test('end up as they were put last, however fast the changes come', async () => {
     const run = await started({ cameras: [], endsWithCameras: false });
     const changes: Promise<void>[] = [];
