@@ -24,7 +24,7 @@ interface CommonOptions {
   readonly modelsDir?: string;
 }
 
-/** `sightline models list|verify|bench|quantise`. */
+/** `sightline models list|verify|bench|quantise|convert`. */
 export function registerModelsCommands(program: Command): void {
   const models = program.command('models').description('list, check and time models');
 
