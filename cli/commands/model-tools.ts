@@ -5,9 +5,10 @@ import { runPythonTool } from '../models/python-tool.ts';
 /** Commands whose work is done by Python; their options are the tool's own, `--help` too. */
 const tools = {
   quantise: 'int8 form of a model, kept only if it is as good and faster on this machine (--help: its options)',
+  convert: 'ONNX to ONNX: newer opset, half precision, batch size, normalisation in the graph; outputs are compared',
 } as const;
 
-/** `sightline models quantise`. */
+/** `sightline models quantise|convert`. */
 export function registerModelTools(models: Command): void {
   for (const [name, description] of Object.entries(tools)) {
     models

@@ -21,7 +21,7 @@ interface CommonOptions {
   readonly modelsDir?: string;
 }
 
-/** `sightline models list|verify|add|pull|bench|quantise`. */
+/** `sightline models list|verify|add|pull|bench|quantise|convert`. */
 export function registerModelsCommands(program: Command): void {
   const models = program.command('models').description('fetch, add, list, check and time models');
 
