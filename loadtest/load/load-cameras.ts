@@ -1,4 +1,5 @@
 /** A process of the load test: cameras whose frames go straight to the frames topic, with nothing decoded. Ends with what it has sent. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '#shared/runtime/system-clock';
 import type { SampledFrame } from '#shared/core/frame';
 import { connect, type LoadMeeting } from './load-connection.ts';
@@ -63,7 +64,7 @@ async function camera(index: number): Promise<void> {
   while (!isStopping()) {
     const due = Math.max(sent, Math.floor(((performance.now() - startMs) * fps) / 1_000)) + 1;
     const waitMs = startMs + ((due - 1) * 1_000) / fps - performance.now();
-    if (waitMs > 0) await systemClock.sleep(waitMs, stopping.signal).catch(() => undefined);
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     if (isStopping()) break;
     const frame = frameOf(cameraId, due, due - sent);
     // What has been tried once may be on the broker: it is sent until that is known.
@@ -72,7 +73,7 @@ async function camera(index: number): Promise<void> {
         await bus.publish(topics.frames, { key: cameraId, value: frame });
         break;
       } catch {
-        await systemClock.sleep(100);
+        await sleep(100);
       }
     }
     sent = due;
