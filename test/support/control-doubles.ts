@@ -138,7 +138,18 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
   const results = new Set<(record: DetectionFrame) => void>();
   const live: LiveFeed = {
     status: (): CameraStatus | undefined => undefined,
-    figures: () => undefined,
+    figures: () => ({
+      received_fps: 5,
+      analysed_fps: 4.5,
+      frames_received: 10,
+      frames_analysed: 9,
+      frames_filtered: 0,
+      frames_dropped: 1,
+      frames_expired: 0,
+      frames_failed: 0,
+      drops_by_reason: { ring_full: 1 },
+      decode_errors: 0,
+    }),
     history: () => [],
     onResult(listener) {
       results.add(listener);

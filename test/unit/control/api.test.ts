@@ -90,6 +90,18 @@ describe('who may do what', () => {
     expect(tried).toBeGreaterThan(150);
   });
 
+  test('a camera comes with its rates', async () => {
+    const api = await start();
+    await api.cameras.create(camera);
+    const { status, text } = await call(api, {
+      method: 'GET',
+      url: '/api/v1/cameras/door',
+      token: api.tokenOf('viewer'),
+    });
+    expect(status).toBe(200);
+    expect(json(text)['figures']).toEqual({ received_fps: 5, analysed_fps: 4.5 });
+  });
+
   test('a list holds only the cameras of the token', async () => {
     const api = await start();
     await api.cameras.create(camera);

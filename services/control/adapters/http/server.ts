@@ -94,6 +94,11 @@ export async function createApiServer({
       return { schema: { ...schema, 'x-access': words } as typeof schema, url };
     },
   });
+  // Hooks of the whole server come before those of a part, and the one of addAuthentication throws for a route that states no access.
+  let isPage = false;
+  app.addHook('onRoute', (route) => {
+    if (isPage) route.config = { ...route.config, access: open };
+  });
   addAuthentication(app, ports);
   app.addHook('onRoute', ({ method, url, config }) => {
     if (config?.access === undefined) return;
@@ -130,12 +135,9 @@ export async function createApiServer({
     reply.type('text/html; charset=utf-8').send(page),
   );
   if (webRoot !== undefined) {
-    await app.register(async (web) => {
-      web.addHook('onRoute', (route) => {
-        route.config = { ...route.config, access: open };
-      });
-      await web.register(fastifyStatic, { root: webRoot, wildcard: false, index: ['index.html'] });
-    });
+    isPage = true;
+    await app.register(fastifyStatic, { root: webRoot, wildcard: false, index: ['index.html'] });
+    isPage = false;
   }
   await app.ready();
   document = nameSchemas(app.swagger() as unknown as Readonly<Record<string, unknown>>); // plain JSON

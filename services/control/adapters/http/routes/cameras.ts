@@ -3,7 +3,7 @@ import Value from 'typebox/value';
 import { AppError, toAppError } from '#shared/core/errors';
 import { maySeeCamera } from '../../../core/access.ts';
 import { pageOf } from '../../../core/cursor.ts';
-import type { CameraDraft as Draft, CameraEntry } from '../../../core/ports.ts';
+import type { CameraDraft as Draft, CameraEntry, CameraFigures } from '../../../core/ports.ts';
 import { cameraExists, cameraUnknown, judgeCamera, registerCamera } from '../../../core/register-camera.ts';
 import { callerOf, changeAll, changeCamera, read, recordAudit, type ApiPorts, type HttpApp } from '../app.ts';
 import { EventStream } from '../event-stream.ts';
@@ -19,7 +19,7 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
     ({
       ...camera,
       status: ports.live.status(camera.id) ?? null,
-      figures: ports.live.figures(camera.id) ?? null,
+      figures: ratesOf(ports.live.figures(camera.id)),
     }) as Static<typeof schema.Camera>;
   const found = (id: string): CameraEntry => {
     const camera = ports.cameras.get(id);
@@ -287,4 +287,9 @@ function expectedVersion(header: unknown): number | undefined {
 function idOf(line: unknown): string | null {
   const id = typeof line === 'object' && line !== null && 'id' in line ? line.id : null;
   return typeof id === 'string' ? id.slice(0, 64) : null;
+}
+
+/** The rates alone: the whole account of a camera has a route of its own. */
+function ratesOf(figures: CameraFigures | undefined): Pick<CameraFigures, 'received_fps' | 'analysed_fps'> | null {
+  return figures === undefined ? null : { received_fps: figures.received_fps, analysed_fps: figures.analysed_fps };
 }
