@@ -24,7 +24,7 @@ export interface TopicCameraRegistry extends CameraRegistry {
 
 /**
  * The registrations of an installation on a compacted topic, read whole by everybody who needs them. A change is made on what has been read
- * to the end and is done when it has been read back; of two processes that change a camera in the same moment the later one wins.
+ * to the end and is done when it has been read back; of two that are made on one version of a camera the first one on the topic holds.
  */
 export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): TopicCameraRegistry {
   const { bus, topic, clock, logger } = options;
@@ -32,6 +32,8 @@ export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): 
   const watchers = new RegistryWatchers(logger);
   const stopping = new AbortController();
   const waiting = new Set<{ readonly offset: bigint; readonly resolve: () => void }>();
+  /** Of records that came too late; kept until their writer has looked. */
+  const refused = new Set<bigint>();
   let readTo = -1n;
   let following: Promise<void> | undefined;
   // What went over the topic may be null: it deletes.
@@ -42,10 +44,19 @@ export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): 
     if (offset > readTo) {
       readTo = offset;
       const previous = cameras.get(key);
+      // Two were made on the same version: the first one holds, for everybody who reads.
+      if (value !== null && previous !== undefined && value.config_version <= previous.config_version) {
+        refused.add(offset);
+        return settle(offset);
+      }
       if (value === null) cameras.delete(key);
       else cameras.set(key, value);
       if (value !== null || previous !== undefined) watchers.tell({ cameraId: key, registration: value });
     }
+    settle(offset);
+  }
+
+  function settle(offset: bigint): void {
     for (const wait of waiting) if (offset >= wait.offset) wait.resolve();
   }
 
@@ -88,7 +99,12 @@ export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): 
       const value = nextRegistration(registration, cameras.get(key), expected);
       const { offset } = await bus.publishWithOffset(topic, { key, value });
       await whenRead(offset);
-      return value;
+      const current = cameras.get(key);
+      if (!refused.delete(offset) || current === undefined) return value;
+      // Compaction keeps the newest record of a camera, which has to be the one that holds.
+      await bus.publishWithOffset(topic, { key, value: current });
+      checkVersion(key, current, expected);
+      return this.put(registration, expected);
     },
     async remove(cameraId, expected = {}) {
       await catchUp();
