@@ -35,7 +35,7 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: 'models',
-    description: 'fetch, add, list, check and time models',
+    description: 'fetch, add, list, check, measure and time models',
     declare: async (program) => (await import('./commands/models.ts')).registerModelsCommands(program),
   },
   {

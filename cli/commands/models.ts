@@ -11,6 +11,7 @@ import { modelDirectories } from '../model-directories.ts';
 import { benchModel, type BenchRow } from '../models/model-bench.ts';
 import { textTable } from '../results/text-table.ts';
 import { registerModelsAdd } from './models-add.ts';
+import { registerModelsEval } from './models-eval.ts';
 import { registerModelsPull } from './models-pull.ts';
 import { registerModelTools } from './model-tools.ts';
 
@@ -21,9 +22,9 @@ interface CommonOptions {
   readonly modelsDir?: string;
 }
 
-/** `sightline models list|verify|add|pull|bench|quantise|convert`. */
+/** `sightline models list|verify|add|pull|eval|bench|quantise|convert`. */
 export function registerModelsCommands(program: Command): void {
-  const models = program.command('models').description('fetch, add, list, check and time models');
+  const models = program.command('models').description('fetch, add, list, check, measure and time models');
 
   models
     .command('list')
@@ -44,6 +45,7 @@ export function registerModelsCommands(program: Command): void {
 
   registerModelsAdd(models);
   registerModelsPull(models);
+  registerModelsEval(models);
 
   models
     .command('bench')

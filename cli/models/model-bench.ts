@@ -1,10 +1,10 @@
 import { AppError } from '#shared/core/errors';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
 import { inferenceSize } from '#shared/core/inference-geometry';
-import type { Logger } from '#shared/core/logger';
 import { systemClock } from '#shared/runtime/system-clock';
 import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
 import type { VerifiedModel } from '../../services/inference/core/ports.ts';
+import { silentLogger } from './silent-logger.ts';
 
 export interface BenchRow {
   readonly workers: number;
@@ -16,21 +16,13 @@ export interface BenchRow {
   readonly runs_per_s: number;
 }
 
-const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silent,
-};
-
 /** Keeps that many workers busy with 16:9 pictures and says what a run costs. */
 export async function benchModel(model: VerifiedModel, workers: number, runsEach: number): Promise<BenchRow> {
   const pool = createFrameBufferPool({ maxBytes: 256 * 1024 * 1024 });
   const engine = createWorkerThreadEngine({
     model,
     clock: systemClock,
-    logger: silent,
+    logger: silentLogger,
     workers,
     recycle: (data) => {
       pool.give(data);
