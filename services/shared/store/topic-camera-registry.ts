@@ -47,7 +47,8 @@ export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): 
       // Two were made on the same version: the first one holds, for everybody who reads.
       if (value !== null && previous !== undefined && value.config_version <= previous.config_version) {
         refused.add(offset);
-        return settle(offset);
+        settle(offset);
+        return;
       }
       if (value === null) cameras.delete(key);
       else cameras.set(key, value);
