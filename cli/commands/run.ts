@@ -50,7 +50,7 @@ export function registerRunCommand(program: Command): void {
     .option('--config <file.yaml>', 'settings and cameras from a file')
     .option(
       '--model <name|file>',
-      "name of a model, its manifest, or its .onnx file beside one (default: 'yolox-nano')",
+      'name of a model, its manifest, or its .onnx file beside one (default: yolox-nano if it is here, else the bundled sightline-nano)',
     )
     .option('--models-dir <dir>', 'where models are looked for first')
     .option('--threshold <0..1>', "lowest confidence of an object (default: the model's own)", number)

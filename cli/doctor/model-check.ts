@@ -2,6 +2,7 @@ import { AppError } from '#shared/core/errors';
 
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { modelDirectories } from '../model-directories.ts';
+import { chooseModel } from '../models/chosen-model.ts';
 import type { RunSettings } from '../run/run-settings.ts';
 import type { DoctorRow } from './checks.ts';
 
@@ -11,9 +12,11 @@ export async function checkModel(
 ): Promise<DoctorRow> {
   const check = 'model';
   try {
-    const { manifest, modelPath } = await createModelLibrary({
+    const library = createModelLibrary({
       directories: modelDirectories({ modelsDir: settings.models_dir, stateDir: settings.state_dir }, process.env),
-    }).load(settings.model);
+    });
+    const { nameOrPath } = await chooseModel(library, settings.model);
+    const { manifest, modelPath } = await library.load(nameOrPath);
     return {
       check,
       state: 'ok',

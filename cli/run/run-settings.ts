@@ -61,8 +61,9 @@ export const runSettings = {
     model: {
       type: 'string',
       minLength: 1,
-      default: 'yolox-nano',
-      description: 'Name of a model, its manifest, or its .onnx file beside a manifest.',
+      default: 'auto',
+      description:
+        'Name of a model, its manifest, or its .onnx file beside a manifest. auto: yolox-nano where its file is here, else the bundled sightline-nano.',
     },
     models_dir: { type: 'string', minLength: 1, description: 'Where models are looked for first.' },
     fps: {

@@ -21,6 +21,7 @@ import { parseDestination } from '../../services/results/core/destination.ts';
 import { createRunSummary } from '../../services/results/core/run-summary.ts';
 import { createResultsWriter } from '../../services/results/results-writer.ts';
 import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
+import { chooseModel } from '../models/chosen-model.ts';
 import { createCameraSpecs } from './camera-specs.ts';
 import { createEmbeddedPipeline, type EmbeddedPipeline } from './embedded-pipeline.ts';
 import { LiveRows } from './live-rows.ts';
@@ -72,7 +73,9 @@ export async function run(request: RunRequest): Promise<void> {
   const library = createModelLibrary({
     directories: modelDirectories({ modelsDir: settings.models_dir, stateDir }, process.env),
   });
-  const model = await library.load(settings.model);
+  const chosen = await chooseModel(library, settings.model);
+  const model = await library.load(chosen.nameOrPath);
+  if (chosen.reason !== undefined) logger.info({ model: model.manifest.name }, chosen.reason);
   // After the model: a demo clip may be a long download, and without a model it would be for nothing.
   const cameras = named.length > 0 ? named : [await demoCamera(settings, stateDir, logger)];
   const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
