@@ -144,7 +144,7 @@ def main() -> None:
     replay = Replay(6000)
     rng = random.Random(args.seed + step)
     cells, strides = grid(samples.SIZE, samples.SIZE)
-    log = csv.writer(open(out_dir / "log.csv", "a", newline=""))
+    log = csv.writer(open(out_dir / "log.csv", "a", newline="", buffering=1))
     begun, told, sums = time.monotonic() - spent, time.monotonic(), np.zeros(4)
     count, saved = 0, time.monotonic()
     network.train()

@@ -303,7 +303,7 @@ describe('a place that cannot be written', () => {
   it('is named where the port is taken', async () => {
     const holder = await prepareRun();
     const first = holder.start('--camera', `a=${await demoSceneClip()}`, '--http-port', '0');
-    await first.untilStderr('serving /healthz');
+    await first.untilStderr('serving the API');
     const [, port] = /"url":"http:\/\/[^:]+:(\d+)"/.exec(first.output().stderr) ?? [];
     const run = await prepareRun();
     const ended = await run.run('--camera', `a=${await shortSceneClip()}`, '--http-port', port ?? '');

@@ -70,10 +70,10 @@ describe('sightline run without a camera', () => {
 });
 
 describe('a run that is watched', () => {
-  it('serves its health and its metrics, and nothing else', async () => {
+  it('serves its health, its metrics and the API, and nothing else', async () => {
     const run = await prepareRun();
     const running = run.start('--camera', `a=${await demoSceneClip()}`, '--loop', '--http-port', '0');
-    await running.untilStderr('serving /healthz');
+    await running.untilStderr('serving the API');
     const [, url = ''] = /"url":"(http:[^"]+)"/.exec(running.output().stderr) ?? [];
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     const get = async (route: string) => {
