@@ -199,7 +199,10 @@ function StatusCard({ camera }: { readonly camera: Camera }) {
         ['Picture', status.widthPx === undefined ? '–' : `${status.widthPx} × ${status.heightPx ?? '?'}`],
         ['Codec', status.codec ?? '–'],
         ['Frames in / out per second', `${fpsText(status.inFps)} / ${fpsText(status.outFps)}`],
-        ['Last frame', status.lastFrameMs === undefined ? '–' : `${durationText(Date.now() - status.lastFrameMs)} ago`],
+        // The status tells it only when the state changes, so while a camera is online it would be an old truth.
+        ...(camera.status.state === 'ONLINE' || status.lastFrameMs === undefined
+          ? []
+          : [['Last frame', `${durationText(Date.now() - status.lastFrameMs)} ago`] as const]),
         ['First result after', status.firstResultAfterMs === undefined ? '–' : durationText(status.firstResultAfterMs)],
         ['Connections made anew', String(status.reconnects ?? 0)],
         ['Tags', camera.tags.join(', ') || '–'],

@@ -184,6 +184,7 @@ function sameWindow(a: GridWindow, b: GridWindow): boolean {
 function Tile({ camera }: { readonly camera: Camera }) {
   const place = useRef<HTMLElement>(null);
   const [inView, setInView] = useState(false);
+  const seenMs = useRef<number | undefined>(undefined);
   useEffect(() => {
     const target = place.current;
     if (target === null) return undefined;
@@ -197,6 +198,8 @@ function Tile({ camera }: { readonly camera: Camera }) {
   const state = shownState(camera);
   const reason = reasonSentence(camera);
   const { inFps, outFps, lastFrameMs, sinceMs } = camera.status;
+  // The status tells its last frame only when the state changes; while a camera is online, what was seen here is the truth.
+  const ageFromMs = state === 'ONLINE' ? seenMs.current : lastFrameMs;
   return (
     <article ref={place} class="tile" data-state={state}>
       <a href={hrefOf({ page: 'camera', cameraId: camera.id })}>
@@ -206,6 +209,9 @@ function Tile({ camera }: { readonly camera: Camera }) {
           widthPx={tilePicturePx}
           fps={tileFps}
           active={inView && camera.enabled}
+          onResult={() => {
+            seenMs.current = Date.now();
+          }}
           {...(state === 'ONLINE' || state === 'CONNECTING' ? {} : { waitingText: 'No picture' })}
         />
         <div class="tile-line">
@@ -219,7 +225,7 @@ function Tile({ camera }: { readonly camera: Camera }) {
       <dl class="figures">
         <Figure label="fps in" value={fpsText(inFps)} />
         <Figure label="fps out" value={fpsText(outFps)} />
-        <Figure label="age" value={lastFrameMs === undefined ? '–' : durationText(Date.now() - lastFrameMs)} />
+        <Figure label="age" value={ageFromMs === undefined ? '–' : durationText(Date.now() - ageFromMs)} />
       </dl>
     </article>
   );
