@@ -164,17 +164,6 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     ]);
   });
 
-  it('activates a model only with a reason', async () => {
-    const page = await open('operator', '#/models');
-    await page.getByRole('button', { name: 'Activate…' }).click();
-    const confirm = page.getByRole('dialog').getByRole('button', { name: 'Activate' });
-    await confirm.click();
-    expect(await page.getByRole('dialog').count()).toBe(1);
-    await page.getByLabel('Reason').fill('faster and as good');
-    await confirm.click();
-    await page.getByRole('row', { name: /1\.1\.0-int8 active/ }).waitFor();
-  });
-
   it('hides from a viewer what a viewer may not do', async () => {
     const page = await open('viewer', '#/cameras/camera-4');
     await page.getByRole('heading', { name: 'Zones, lines and masks' }).waitFor();

@@ -155,9 +155,6 @@ function reply(
     }
     case 'GET /models':
       return { status: 200, body: { items: models } };
-    case 'POST /models/yolox-nano/activate':
-      for (const model of models) model.state = model.version === body['version'] ? 'ACTIVE' : 'RETIRED';
-      return { status: 200 };
     case 'GET /system':
       return { status: 200, body: system };
     case 'GET /audit':

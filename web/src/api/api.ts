@@ -119,17 +119,6 @@ export async function listModels(): Promise<readonly ModelVersion[]> {
   return itemsOf((await request(paths.models)).body).map(decode.modelVersion);
 }
 
-export const modelActionPath = (name: string, action: 'activate' | 'rollback'): string =>
-  `${paths.models}/${encodeURIComponent(name)}/${action}`;
-
-export async function activateModel(name: string, version: string, reason: string): Promise<void> {
-  await request(modelActionPath(name, 'activate'), { method: 'POST', body: { version, reason } });
-}
-
-export async function rollBackModel(name: string, reason: string): Promise<void> {
-  await request(modelActionPath(name, 'rollback'), { method: 'POST', body: { reason } });
-}
-
 /** Shown as it is told: a heading for each object, a line for each value. The topics get their consumer line. */
 export async function readSystem(): Promise<SystemView> {
   const body = record((await request(paths.system)).body);

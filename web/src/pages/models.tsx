@@ -1,22 +1,13 @@
-import { useState } from 'preact/hooks';
-import { activateModel, listModels, modelActionPath, paths, rollBackModel } from '../api/api.ts';
+import { listModels, paths } from '../api/api.ts';
 import { curlLine } from '../core/command-lines.ts';
 import type { ModelVersion } from '../core/types.ts';
 import { timeText } from '../core/words.ts';
-import { may } from '../state/session.ts';
 import { useLoaded } from '../state/use-loaded.ts';
 import { CommandLine } from '../ui/command-line.tsx';
-import { Confirm } from '../ui/confirm.tsx';
 import { Problem } from '../ui/notice.tsx';
 
-interface Asked {
-  readonly action: 'activate' | 'rollback';
-  readonly model: ModelVersion;
-}
-
 export function ModelsPage() {
-  const { value: models, problem, reload } = useLoaded(listModels, 5_000);
-  const [asked, setAsked] = useState<Asked | undefined>();
+  const { value: models, problem } = useLoaded(listModels, 5_000);
   return (
     <>
       <header class="page-head">
@@ -35,31 +26,22 @@ export function ModelsPage() {
                 <th scope="col">Agreement</th>
                 <th scope="col">Share of frames</th>
                 <th scope="col">Last change</th>
-                {may('operator') ? <th scope="col">Actions</th> : null}
               </tr>
             </thead>
             <tbody>
               {models.map((model) => (
-                <ModelRow key={`${model.name} ${model.version}`} model={model} onAsk={setAsked} />
+                <ModelRow key={`${model.name} ${model.version}`} model={model} />
               ))}
             </tbody>
           </table>
         </div>
       )}
       <CommandLine line={curlLine(location.origin, 'GET', paths.models)} label="This list in a shell" />
-      {asked === undefined ? null : (
-        <ModelDialog
-          asked={asked}
-          onClose={() => setAsked(undefined)}
-          onDone={reload}
-          key={`${asked.action} ${asked.model.version}`}
-        />
-      )}
     </>
   );
 }
 
-function ModelRow({ model, onAsk }: { readonly model: ModelVersion; readonly onAsk: (asked: Asked) => void }) {
+function ModelRow({ model }: { readonly model: ModelVersion }) {
   const active = model.state === 'ACTIVE';
   return (
     <tr>
@@ -88,56 +70,6 @@ function ModelRow({ model, onAsk }: { readonly model: ModelVersion; readonly onA
         {timeText(model.changedMs)}
         {model.reason === undefined ? null : <div class="small muted">{model.reason}</div>}
       </td>
-      {may('operator') ? (
-        <td>
-          {active ? (
-            <button type="button" onClick={() => onAsk({ action: 'rollback', model })}>
-              Roll back…
-            </button>
-          ) : (
-            <button type="button" onClick={() => onAsk({ action: 'activate', model })}>
-              Activate…
-            </button>
-          )}
-        </td>
-      ) : null}
     </tr>
-  );
-}
-
-interface ModelDialogProps {
-  readonly asked: Asked;
-  readonly onClose: () => void;
-  readonly onDone: () => Promise<void>;
-}
-
-function ModelDialog({ asked: { action, model }, onClose, onDone }: ModelDialogProps) {
-  const path = modelActionPath(model.name, action);
-  const activates = action === 'activate';
-  return (
-    <Confirm
-      title={activates ? `Activate ${model.name} ${model.version}?` : `Roll ${model.name} back?`}
-      action={activates ? 'Activate' : 'Roll back'}
-      asksReason
-      onClose={onClose}
-      onConfirm={async (reason) => {
-        await (activates ? activateModel(model.name, model.version, reason) : rollBackModel(model.name, reason));
-        await onDone();
-      }}
-    >
-      <p>
-        {activates
-          ? 'All cameras are analysed with this version from the next frame on. The one before can be brought back.'
-          : 'All cameras are analysed with the version that was active before.'}
-      </p>
-      <CommandLine
-        line={curlLine(
-          location.origin,
-          'POST',
-          path,
-          activates ? { version: model.version, reason: 'why' } : { reason: 'why' },
-        )}
-      />
-    </Confirm>
   );
 }
