@@ -209,7 +209,8 @@ async function localToken(
 ): Promise<string> {
   const nowMs = Math.round(clock.nowUs() / 1000);
   for (const { id, name } of tokens.list()) if (name === localTokenFile) tokens.remove(id);
-  const first = createFirstToken(tokens, nowMs);
+  // Only for somebody who sees it: without a terminal it would lie in a log that is kept, and the local token does the same.
+  const first = process.stderr.isTTY ? createFirstToken(tokens, nowMs) : undefined;
   const { text, stored } = createToken(
     { name: localTokenFile, role: 'admin', cameras: null, expiresAtMs: null },
     nowMs,
