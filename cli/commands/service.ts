@@ -36,6 +36,13 @@ export function registerServiceCommands(program: Command): void {
     .action(async (flags: ServiceFlags) => {
       await (await import('../service/run-init.ts')).runInit(requestOf(flags));
     });
+  common(
+    service
+      .command('control')
+      .description('serve the API and the page of an installation: cameras, their state, live results'),
+  ).action(async (flags: ServiceFlags) => {
+    await (await import('../service/control.ts')).runControl(requestOf(flags));
+  });
   withModel(
     common(service.command('ingest').description('read cameras, write frames; shares the cameras with other ingests')),
   ).action(async (flags: ServiceFlags) => {

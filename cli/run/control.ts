@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { schemas } from '#schemas';
 import type { Clock } from '#shared/core/clock';
 import { AppError, toAppError } from '#shared/core/errors';
@@ -19,12 +18,12 @@ import { controlDefaults } from '../../services/control/config.ts';
 import { expectedCpuMsPerFrame } from '../../services/control/core/capacity.ts';
 import { createFirstToken } from '../../services/control/core/first-token.ts';
 import type { LiveHub } from '../../services/control/core/live-hub.ts';
-import type { CameraEntry } from '../../services/control/core/ports.ts';
 import { openRegisteredCameras } from '../../services/control/core/registered-cameras.ts';
 import { createToken } from '../../services/control/core/tokens.ts';
-import { probeCamera } from '../../services/ingest/adapters/probe-camera.ts';
-import { registrationFromInput, specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
+import { specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
+import { fileEntry, probeByRules, registrationRules } from '../control/camera-rules.ts';
+import { webRoot } from '../control/web-root.ts';
 import type { EmbeddedPipeline } from './embedded-pipeline.ts';
 import { readCpuTime } from './process-cpu.ts';
 
@@ -73,25 +72,10 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const cameras = await openRegisteredCameras({
     registry,
     fromFile,
-    makeRegistration: (input, previous) =>
-      registrationFromInput(
-        { allow_http: options.allowHttp, ...input },
-        {
-          secretBox,
-          nowUs: clock.nowUs(),
-          by: 'api',
-          allowFiles: loopbackHosts.has(options.host),
-          ...(previous === undefined ? {} : { previous }),
-        },
-      ),
-    revealUrl(registration) {
-      const { source } = specFromRegistration(registration, secretBox);
-      if (source.kind === 'file') return source.path;
-      const { scheme, host, port, path, credentials } = source.address;
-      const { username, password } = credentials?.reveal() ?? { username: '', password: '' };
-      const user = credentials === null ? '' : `${encodeURIComponent(username)}:${encodeURIComponent(password)}@`;
-      return `${scheme}://${user}${host.includes(':') ? `[${host}]` : host}:${port}${path}`;
-    },
+    ...registrationRules({
+      ...{ secretBox, clock, allowHttp: options.allowHttp },
+      allowFiles: loopbackHosts.has(options.host),
+    }),
   });
 
   const apply = async (id: string): Promise<void> => {
@@ -122,17 +106,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       live: hub,
       tokens: store.tokens,
       audit: store.audit,
-      probe: ({ url, password, transport, tlsInsecure, timeoutMs, signal, onStep }) =>
-        probeCamera(url, {
-          ...{ clock, logger, timeoutMs, signal, allowHttp: options.allowHttp },
-          ...(password === undefined ? {} : { password }),
-          ...(onStep === undefined ? {} : { onStep }),
-          relay: {
-            transport,
-            tlsInsecure,
-            policy: { denyLoopback: options.denyLoopback, denyPrivate: options.denyPrivate },
-          },
-        }),
+      probe: probeByRules(options),
       system: {
         facts: () => {
           const { ready, reason = null } = pipeline.readiness();
@@ -221,26 +195,7 @@ async function localToken(
   return text;
 }
 
-function fileEntry(camera: CameraSpec): CameraEntry {
-  const { id, source, fps, filter, transport, tlsInsecure, crop, tags, stallTimeoutMs, maxAgeMs, loop } = camera;
-  const now = new Date().toISOString();
-  return {
-    ...{ id, fps, filter, transport, tls_insecure: tlsInsecure, crop, tags, loop, enabled: true, origin: 'file' },
-    url: source.kind === 'file' ? source.path : source.address.display,
-    has_credentials: source.kind !== 'file' && source.address.credentials !== null,
-    ...{ stall_timeout_s: stallTimeoutMs / 1000, max_age_s: maxAgeMs / 1000, version: 1 },
-    geometry: { zones: [], lines: [], masks: [] },
-    ...{ created_at: now, updated_at: now },
-  };
-}
-
 function topicsOf(results: string) {
   const isTopics = results.startsWith('kafka://');
   return isTopics ? [{ name: 'sightline.detections', consumer: `sightline results tail '${results}'` }] : [];
-}
-
-/** The page as it was built; without it there is only the API. */
-function webRoot(): { readonly webRoot?: string } {
-  const built = resolve(import.meta.dirname, '../../web/dist');
-  return existsSync(join(built, 'index.html')) ? { webRoot: built } : {};
 }

@@ -109,10 +109,18 @@ const ingestOnly = {
   },
 } as const satisfies Record<string, SettingsSchema>;
 
+const controlOnly = {
+  control_dir: {
+    type: 'string',
+    minLength: 1,
+    description: 'Where the control service keeps tokens and the audit log. Default: state_dir.',
+  },
+} as const satisfies Record<string, SettingsSchema>;
+
 /** One schema for all services, so that one file can configure an installation; each takes what concerns it. */
 export const serviceSettings = {
   type: 'object',
-  properties: { ...common, ...inferenceOnly, ...ingestOnly },
+  properties: { ...common, ...inferenceOnly, ...ingestOnly, ...controlOnly },
 } as const satisfies SettingsSchema;
 
 /** The settings as checked against `serviceSettings`. */
@@ -147,6 +155,7 @@ export interface ServiceSettings {
   readonly ffmpeg: string;
   readonly lease_s: number;
   readonly max_cameras: number;
+  readonly control_dir?: string;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;

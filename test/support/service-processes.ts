@@ -11,7 +11,7 @@ export interface ServiceProcesses {
   readonly prefix: string;
   readonly run: E2eRun;
   init(): Promise<void>;
-  start(name: 'ingest' | 'inference', environment?: Readonly<Record<string, string>>): RunningSightline;
+  start(name: 'control' | 'ingest' | 'inference', environment?: Readonly<Record<string, string>>): RunningSightline;
   /** `sightline camera …` on these topics. */
   camera(...args: readonly string[]): Promise<void>;
   /** The cameras of every ingest that is started from now on. */

@@ -27,6 +27,8 @@ export class LiveHub implements LiveFeed {
   readonly #resultListeners = new Set<(record: DetectionFrame) => void>();
   readonly #statusListeners = new Set<(status: CameraStatus) => void>();
   readonly #nowMs: () => number;
+  /** Called when somebody begins to wait for a picture: where pictures come from elsewhere, they are fetched from then on. */
+  onWanted: (() => void) | undefined;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -43,15 +45,7 @@ export class LiveHub implements LiveFeed {
     const picture = view.pictures.get(key);
     if (picture === undefined) return;
     view.pictures.delete(key);
-    const waiting = [...view.waiting];
-    view.waiting.clear();
-    // A picture that cannot be made is undefined: who waits then waits for the next.
-    void picture.then((jpeg) => {
-      for (const take of waiting) {
-        if (jpeg === undefined) view.waiting.add(take);
-        else take({ jpeg, result: record });
-      }
-    });
+    give(view, picture, record);
   }
 
   addStatus(status: CameraStatus): void {
@@ -64,12 +58,25 @@ export class LiveHub implements LiveFeed {
     return (this.#cameras.get(cameraId)?.waiting.size ?? 0) > 0;
   }
 
-  /** The picture of a frame whose result is still to come; `picture` never rejects. */
+  /** Cameras that somebody looks at. */
+  wantedPictures(): readonly string[] {
+    return [...this.#cameras].flatMap(([id, { waiting }]) => (waiting.size > 0 ? [id] : []));
+  }
+
+  /** The picture of a frame, its result still to come or come just now; `picture` never rejects. */
   addPicture(
     frame: { readonly cameraId: string; readonly epoch: number; readonly frameSeq: number },
     picture: Promise<Uint8Array | undefined>,
   ): void {
-    const { pictures } = this.#view(frame.cameraId);
+    const view = this.#view(frame.cameraId);
+    const { pictures } = view;
+    const known = view.history
+      .slice(-maxPictures)
+      .find(({ header }) => header.epoch === frame.epoch && header.frame_seq === frame.frameSeq);
+    if (known !== undefined) {
+      give(view, picture, known);
+      return;
+    }
     pictures.set(`${frame.epoch}/${frame.frameSeq}`, picture);
     while (pictures.size > maxPictures) pictures.delete(pictures.keys().next().value ?? '');
   }
@@ -122,6 +129,7 @@ export class LiveHub implements LiveFeed {
       };
       const stop = (): void => give(undefined);
       waiting.add(give);
+      this.onWanted?.();
       signal.addEventListener('abort', stop, { once: true });
     });
   }
@@ -138,6 +146,18 @@ export class LiveHub implements LiveFeed {
     }
     return view;
   }
+}
+
+function give(view: CameraView, picture: Promise<Uint8Array | undefined>, result: DetectionFrame): void {
+  const waiting = [...view.waiting];
+  view.waiting.clear();
+  // A picture that cannot be made is undefined: who waits then waits for the next.
+  void picture.then((jpeg) => {
+    for (const take of waiting) {
+      if (jpeg === undefined) view.waiting.add(take);
+      else take({ jpeg, result });
+    }
+  });
 }
 
 function count(view: CameraView, { accounting, decision }: DetectionFrame, nowMs: number): void {

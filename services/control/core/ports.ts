@@ -57,6 +57,19 @@ export interface CameraEntry extends CameraOptions {
   readonly updated_at: string;
 }
 
+/** Which of several ingests has a camera. */
+export interface CameraPlacement {
+  /** Instance of the ingest that claimed it last. */
+  readonly ingest: string;
+  /** Of that claim: every connection has one, growing. */
+  readonly epoch: number;
+  readonly claimed_at: string;
+  /** The ingest lives and says that it has the camera. */
+  readonly is_attended: boolean;
+  /** Seconds since that ingest was last heard of; null where it is gone. */
+  readonly heard_s_ago: number | null;
+}
+
 export type CameraDraft = Partial<CameraOptions> & {
   readonly id: string;
   readonly url: string;
@@ -189,6 +202,8 @@ export interface SystemFacts {
   readonly started_at: string;
   readonly model: { readonly name: string; readonly version: string; readonly digest: string } | null;
   readonly results: string;
+  /** Why there is no capacity to tell; absent where there is. */
+  readonly capacity_note?: string;
   readonly topics: readonly TopicInfo[];
   readonly services: readonly { readonly name: string; readonly ready: boolean; readonly reason: string | null }[];
 }
@@ -197,6 +212,8 @@ export interface SystemPort {
   facts(): SystemFacts;
   /** Null where the work is done elsewhere and this process cannot know. */
   load(): LoadFigures | null;
+  /** Absent where everything runs in one process. */
+  placementOf?(cameraId: string): CameraPlacement | null;
 }
 
 export interface ModelVersionRecord {

@@ -34,6 +34,14 @@ const statuses: Readonly<Partial<Record<ErrorCode, number>>> = {
   SIGHTLINE_CAMERA_NOT_ALLOWED: 422,
   SIGHTLINE_RATE_LIMITED: 429,
   SIGHTLINE_NO_PICTURE: 503,
+  // Kafka or the registry is away, and nothing is wrong with the request.
+  SIGHTLINE_BUS_CLOSED: 503,
+  SIGHTLINE_KAFKA_NOT_ENOUGH_REPLICAS: 503,
+  SIGHTLINE_KAFKA_OVERLOADED: 503,
+  SIGHTLINE_KAFKA_STALLED: 503,
+  SIGHTLINE_KAFKA_TOPIC_MISSING: 503,
+  SIGHTLINE_KAFKA_UNREACHABLE: 503,
+  SIGHTLINE_REGISTRY_UNREACHABLE: 503,
 };
 
 export function statusOf(code: ErrorCode): number {

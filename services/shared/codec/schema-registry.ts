@@ -30,6 +30,8 @@ const compatibility = 'FULL_TRANSITIVE';
 const contentType = 'application/vnd.schemaregistry.v1+json';
 /** Our largest schema has 12 kB. What is larger than this is not an answer to our question. */
 const maxAnswerBytes = 1024 * 1024;
+const conflictRetries = 2;
+const conflictPauseMs = 200;
 
 interface Answer {
   readonly status: number;
@@ -72,6 +74,16 @@ export function createSchemaRegistry({ url, credentials, timeoutMs = 5_000 }: Sc
     return { status: response.status, body: parseObject(text) };
   }
 
+  /** Apicurio answers 409 also to the slower of two that make the same thing in the same moment, as services do that start together. */
+  async function change(method: 'POST' | 'PUT', path: string, body: unknown): Promise<Answer> {
+    let answer = await ask(method, path, body);
+    for (let again = 0; answer.status === 409 && again < conflictRetries; again++) {
+      await new Promise((resolve) => setTimeout(resolve, conflictPauseMs));
+      answer = await ask(method, path, body);
+    }
+    return answer;
+  }
+
   const refused = (what: string, { status, body }: Answer): AppError =>
     new AppError('SIGHTLINE_REGISTRY_REFUSED', `${base} refused to ${what}: ${status}${wordsOf(body['message'])}`);
 
@@ -80,7 +92,7 @@ export function createSchemaRegistry({ url, credentials, timeoutMs = 5_000 }: Sc
     const path = `/config/${encodeURIComponent(subject)}`;
     const current = await ask('GET', path);
     if (current.status === 200 && current.body['compatibilityLevel'] === compatibility) return true;
-    const changed = await ask('PUT', path, { compatibility });
+    const changed = await change('PUT', path, { compatibility });
     if (changed.status === 404) return false;
     if (changed.status !== 200) throw refused(`set the compatibility of ${subject}`, changed);
     return true;
@@ -91,7 +103,7 @@ export function createSchemaRegistry({ url, credentials, timeoutMs = 5_000 }: Sc
     async register(subject, schema) {
       // Before, so that a version that does not fit is refused; after, because some registries forget the level of an empty subject.
       await setCompatibility(subject);
-      const answer = await ask('POST', `/subjects/${encodeURIComponent(subject)}/versions`, {
+      const answer = await change('POST', `/subjects/${encodeURIComponent(subject)}/versions`, {
         schemaType: 'AVRO',
         schema: JSON.stringify(schema),
       });

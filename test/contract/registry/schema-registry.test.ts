@@ -86,6 +86,17 @@ describe('a schema registry', () => {
     if (code === 'SIGHTLINE_REGISTRY_INCOMPATIBLE') await expect(asked).rejects.toThrow(subject);
   });
 
+  test('that answers the slower of two services with a conflict is asked again', async () => {
+    const conflicts = new Set<string>();
+    const { url } = await startRegistry(({ method, path }) => {
+      if (method === 'GET' || conflicts.has(path)) return undefined;
+      conflicts.add(path);
+      return { status: 409, body: { message: 'it already exists' } };
+    });
+    expect(await createSchemaRegistry({ url }).register(subject, schema)).toBe(7);
+    expect(conflicts.size).toBe(2);
+  });
+
   test('that is not there is told with its address', async () => {
     const server = await startRegistry();
     const { url } = server;

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFailed, onTestFinished } from 'vitest';
 import { openKafkaMessageBus } from '../../../services/shared/bus/kafka/open-kafka-bus.ts';
 import { defaultKafkaTuning } from '../../../services/shared/bus/kafka/kafka-settings.ts';
 import { serviceTopics } from '../../../services/shared/bus/topics.ts';
@@ -9,13 +11,14 @@ import { createTopicSerdes } from '../../../services/shared/codec/topic-serdes.t
 import type { SampledFrame } from '../../../services/shared/core/frame.ts';
 import { systemClock } from '../../../services/shared/runtime/system-clock.ts';
 import { schemaRegistryUnavailable, startSchemaRegistry, type SchemaRegistryServer } from '../../support/apicurio.ts';
-import { demoSceneClip } from '../../support/demo-scene-clip.ts';
+import { demoSceneClip, shortSceneClip } from '../../support/demo-scene-clip.ts';
 import { until } from '../../support/e2e-run.ts';
 import { silentLogger } from '../../support/kafka-buses.ts';
 import { quickSessionBroker } from '../../support/kafka-chaos.ts';
 import { startKafka, type KafkaServer } from '../../support/kafka-server.ts';
+import { hasRtspServer, startRtspServer } from '../../support/rtsp-server.ts';
 import type { RunningSightline } from '../../support/run-sightline.ts';
-import { prepareServices, readiness, stopService } from '../../support/service-processes.ts';
+import { healthUrl, prepareServices, readiness, stopService } from '../../support/service-processes.ts';
 
 const isSkipped =
   schemaRegistryUnavailable() !== undefined ||
@@ -257,4 +260,109 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
     );
     expect(drops.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(5);
   });
+
+  it.skipIf(!hasRtspServer())(
+    'take a camera over HTTP, show who reads it, its results and its picture, and say when nobody reads it any more',
+    async () => {
+      const services = await prepare('control');
+      const control = services.start('control', { SIGHTLINE_LEASE_S: '1' });
+      const url = await healthUrl(control);
+      const token = (await readFile(path.join(services.run.stateDir, 'local-token'), 'utf8')).trim();
+      const get = async (at: string): Promise<{ readonly status: number; readonly body: Answer }> => {
+        const answer = await fetch(`${url}/api/v1${at}`, { headers: { authorization: `Bearer ${token}` } });
+        // Routes of our own, whose answers are objects.
+        return { status: answer.status, body: (await answer.json()) as Answer };
+      };
+
+      // Nothing is there yet: it says so, and does not say that there are no cameras.
+      const waiting = await until(
+        () => fetch(`${url}/readyz`).then((answer) => answer.text()),
+        (text) => text.includes('topic control.cameras'),
+      );
+      expect(waiting).toContain('"ready":false');
+      expect(await get('/cameras')).toMatchObject({ status: 503, body: { code: 'SIGHTLINE_KAFKA_UNREACHABLE' } });
+
+      await services.init();
+      const inference = services.start('inference');
+      const ingest = services.start('ingest', { SIGHTLINE_LEASE_S: '1' });
+      onTestFailed(() => {
+        for (const one of [control, ingest, inference]) process.stderr.write(one.output().stderr.slice(-3_000));
+      });
+      const camera = await startRtspServer({ clip: await shortSceneClip(), user: 'viewer', password: 's3cret-word' });
+      onTestFinished(() => camera.stop());
+      await until(
+        () => fetch(`${url}/readyz`),
+        ({ ok }) => ok,
+      );
+      const results = await fetch(`${url}/api/v1/results?camera=gate`, {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      expect(results.status).toBe(404);
+
+      const created = await fetch(`${url}/api/v1/cameras`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ id: 'gate', url: camera.urlWithCredentials, fps: 10 }),
+      });
+      const answer = await created.text();
+      expect(created.status, answer).toBe(201);
+      expect(JSON.parse(answer)).toMatchObject({ verdict: { usable: true, codec: 'h264' }, cost: null });
+
+      const first = await firstEvent(`${url}/api/v1/results?camera=gate`, token, 'result');
+      expect(first).toMatchObject({ header: { camera_id: 'gate' }, decision: 'ANALYSED' });
+      const picture = await fetch(`${url}/api/v1/cameras/gate/snapshot.jpg`, {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      expect(picture.headers.get('content-type')).toBe('image/jpeg');
+      expect(Buffer.from(await picture.arrayBuffer()).subarray(0, 2)).toEqual(Buffer.from([0xff, 0xd8]));
+
+      const shown = await until(
+        () => get('/cameras/gate'),
+        ({ body }) => body.status?.state === 'ONLINE',
+      );
+      expect(shown.body).toMatchObject({ has_credentials: true, placement: { is_attended: true, epoch: 1 } });
+      expect((await get('/system')).body).toMatchObject({
+        mode: 'distributed',
+        capacity: null,
+        services: [
+          { name: 'control', ready: true },
+          { name: expect.stringMatching(/^ingest /) as string },
+          { name: expect.stringMatching(/^inference /) as string },
+        ],
+      });
+
+      ingest.child.kill('SIGKILL');
+      const alone = await until(
+        () => get('/cameras/gate'),
+        ({ body }) => body.status?.state === 'OFFLINE',
+      );
+      expect(alone.body).toMatchObject({
+        status: { reason_text: expect.stringContaining('no ingest runs') as string },
+        placement: { is_attended: false },
+      });
+      await stopService(control);
+      await stopService(inference);
+      const told = control.output().stderr + inference.output().stderr + ingest.output().stderr + answer;
+      expect(told).not.toContain('s3cret-word');
+    },
+  );
 });
+
+interface Answer {
+  readonly status?: { readonly state: string } | null;
+}
+
+/** The data of the first server-sent event of this name. */
+async function firstEvent(url: string, token: string, name: string): Promise<unknown> {
+  const answer = await fetch(url, {
+    headers: { authorization: `Bearer ${token}` },
+    signal: AbortSignal.timeout(20_000),
+  });
+  let text = '';
+  for await (const chunk of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += chunk;
+    const data = new RegExp(`event: ${name}\\n(?:id: .*\\n)?data: (.*)\\n\\n`).exec(text)?.[1];
+    if (data !== undefined) return JSON.parse(data);
+  }
+  throw new Error(`the stream ended without ${name}: ${text.slice(0, 500)}`);
+}

@@ -20,6 +20,7 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
       ...camera,
       status: ports.live.status(camera.id) ?? null,
       figures: ratesOf(ports.live.figures(camera.id)),
+      ...(ports.system.placementOf === undefined ? {} : { placement: ports.system.placementOf(camera.id) }),
     }) as Static<typeof schema.Camera>;
   const found = (id: string): CameraEntry => {
     const camera = ports.cameras.get(id);

@@ -56,6 +56,17 @@ const optional = Object.fromEntries(Object.entries(options).map(([name, schema])
   [Name in keyof typeof options]: ReturnType<typeof Type.Optional<(typeof options)[Name]>>;
 }; // the same names, each made optional
 
+const Placement = strict(
+  {
+    ingest: Type.String({ description: 'Instance of the ingest that claimed the camera last.' }),
+    epoch: Type.Integer({ description: 'Of that claim.' }),
+    claimed_at: Type.String(),
+    is_attended: Type.Boolean({ description: 'That ingest lives and says that it has the camera.' }),
+    heard_s_ago: nullable(Type.Number({ description: 'null: that ingest is gone.' })),
+  },
+  { title: 'Placement', description: 'Absent where everything runs in one process; null before any ingest took it.' },
+);
+
 export const Camera = strict(
   {
     id: CameraId,
@@ -73,6 +84,7 @@ export const Camera = strict(
         analysed_fps: Type.Number(),
       }),
     ),
+    placement: Type.Optional(nullable(Placement)),
   },
   { title: 'Camera' },
 );

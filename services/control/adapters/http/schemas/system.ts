@@ -20,6 +20,7 @@ export const System = strict(
       by_state: Type.Record(Type.String(), Type.Integer()),
     }),
     capacity: nullable(Capacity),
+    capacity_note: Type.Optional(Type.String({ description: 'Why there is no capacity to tell.' })),
     result_clients: Type.Integer({ description: 'Who listens to the stream of results now.' }),
     result_events_dropped: Type.Integer({ description: 'Events that clients were too slow for.' }),
   },

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { toAppError } from '#shared/core/errors';
+import type { Logger } from '#shared/core/logger';
+import type { Service } from '#shared/core/service';
+import { packageVersion } from '#shared/runtime/package-version';
+import { loadSecretBox } from '#shared/runtime/secret-key';
+import { systemClock } from '#shared/runtime/system-clock';
+import { openControlStore } from '../../services/control/adapters/sqlite/control-store.ts';
+import type { CameraEntry } from '../../services/control/core/ports.ts';
+import { fileEntry, probeByRules, registrationRules } from '../control/camera-rules.ts';
+import { keepToken } from '../control/kept-token.ts';
+import { defaultStateDirectory } from '../model-directories.ts';
+import { createCameraSpecs } from '../run/camera-specs.ts';
+import { createControlWorker } from './control-worker.ts';
+import { serve } from './serve.ts';
+import { openServiceConnection } from './service-connection.ts';
+import { loadServiceSettings, type ServiceRequest, type ServiceSettings } from './service-settings.ts';
+
+/** As of `sightline run`. */
+const defaultPort = 8080;
+
+/** `sightline service control`. */
+export async function runControl(request: ServiceRequest): Promise<void> {
+  const settings = loadServiceSettings(request, process.env);
+  const { host, port = defaultPort } = settings.http;
+  // It has /healthz, /readyz and /metrics among the routes of its API.
+  await serve('control', { ...settings, http: { host } }, async ({ logger, metrics }): Promise<Service> => {
+    const clock = systemClock;
+    const producer = { service: 'control', instance_id: randomUUID(), version: packageVersion };
+    const stateDir = settings.state_dir ?? defaultStateDirectory(process.env);
+    const directory = settings.control_dir ?? stateDir;
+    const secretBox = await loadSecretBox(process.env, stateDir);
+    const store = openControlStore(directory);
+    await keepToken(store.tokens, { directory, clock, logger });
+    const { allow_http: allowHttp, deny_loopback: denyLoopback, deny_private: denyPrivate } = settings;
+    return createControlWorker({
+      connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),
+      ...{ host, port, store, producer, clock, logger, metrics },
+      // A path would be one of whichever machine an ingest happens to be on.
+      rules: registrationRules({ secretBox, clock, allowHttp, allowFiles: false }),
+      fromFile: camerasOfFile(settings, logger),
+      probe: probeByRules({ allowHttp, denyLoopback, denyPrivate, clock, logger }),
+      leaseMs: settings.lease_s * 1000,
+    });
+  });
+}
+
+/** The ingests read them; one whose password is not here is only not shown. */
+function camerasOfFile(settings: ServiceSettings, logger: Logger): readonly CameraEntry[] {
+  return Object.entries(settings.cameras).flatMap(([id, camera]) => {
+    try {
+      return createCameraSpecs({ ...settings, cameras: { [id]: camera }, until_end: false }, process.env).map(
+        fileEntry,
+      );
+    } catch (thrown) {
+      logger.warn({ camera: id, reason: toAppError(thrown).message }, 'a camera of the file cannot be shown');
+      return [];
+    }
+  });
+}
