@@ -78,7 +78,7 @@ function withModel(command: Command): Command {
   return command
     .option(
       '--model <name|file>',
-      "name of a model, its manifest, or its .onnx file beside one (default: 'yolox-nano')",
+      'name of a model, its manifest, or its .onnx file beside one (default: YOLOX-nano where it is, else the bundled one)',
     )
     .option('--models-dir <dir>', 'where models are looked for first');
 }

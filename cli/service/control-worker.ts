@@ -213,7 +213,8 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
       if (trouble === undefined) {
         const enabled = directory.list().flatMap((camera) => (camera.enabled ? [camera.id] : []));
         for (const status of unattended.look(enabled, (id) => hub.status(id))) {
-          logger.warn({ camera: status.camera_id, reason: status.reason_text }, 'a camera is not read by anybody');
+          const { camera_id: camera, state, reason_text: reason } = status;
+          logger.warn({ camera, state, reason }, 'who reads a camera has changed');
           hub.addStatus(status);
         }
       }

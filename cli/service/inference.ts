@@ -11,6 +11,7 @@ import { createWorkerThreadEngine } from '../../services/inference/adapters/onnx
 import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
 import { modelDirectories } from '../model-directories.ts';
+import { chooseModel } from '../models/chosen-model.ts';
 import { createInferenceWorker } from './inference-worker.ts';
 import { serve } from './serve.ts';
 import { openServiceConnection } from './service-connection.ts';
@@ -29,9 +30,11 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const producer = { service: 'inference', instance_id: randomUUID(), version: packageVersion };
     const { models_dir: modelsDir, state_dir: stateDir } = settings;
     const library = createModelLibrary({ directories: modelDirectories({ modelsDir, stateDir }, process.env) });
+    const { nameOrPath, reason } = await chooseModel(library, settings.model);
+    logger.info({ model: nameOrPath, ...(reason === undefined ? {} : { reason }) }, 'model');
     const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
     const engine = createWorkerThreadEngine({
-      model: await library.load(settings.model),
+      model: await library.load(nameOrPath),
       clock,
       logger,
       thresholds: {

@@ -16,6 +16,7 @@ import { specFromRegistration } from '../../services/ingest/core/camera-registra
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
 import type { OpenFrameSource } from '../../services/ingest/core/ports.ts';
 import { PresenceLeases } from '../../services/ingest/core/presence-leases.ts';
+import { refusedCamera } from '../../services/ingest/core/refused-camera.ts';
 import { createIngestService } from '../../services/ingest/service.ts';
 import type { ServiceConnection } from './service-connection.ts';
 
@@ -54,7 +55,9 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
     clock,
   });
   const keeper = new CameraKeeper({ ...options, leases, owner: producer.instance_id, startCamera });
-  const specs = new Map<string, { readonly version: number; readonly spec: CameraSpec | undefined }>();
+  const specs = new Map<string, { readonly version: number; readonly spec: CameraSpec }>();
+  /** Registrations that cannot be used: the ingest whose share such a camera is says so on its status. */
+  const refusals = new WeakMap<CameraSpec, OpenFrameSource>();
   const { serdes } = connection;
   const openReader = (): TopicReader => connection.openReader();
   const registry = createTopicCameraRegistry({
@@ -87,6 +90,7 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
     let isLost = false;
     const service = createIngestService({
       ...options,
+      openSource: refusals.get(camera) ?? options.openSource,
       cameras: [camera],
       config: ingestDefaults,
       publishFrame: (frame) =>
@@ -126,16 +130,19 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
   }
 
   /** A registration that did not change gives the camera that it gave before: the keeper knows it by that. */
-  function specOf(registration: CameraRegistration): CameraSpec | undefined {
+  function specOf(registration: CameraRegistration): CameraSpec {
     const { camera_id: id, config_version: version } = registration;
     const known = specs.get(id);
     if (known?.version === version) return known.spec;
-    let spec: CameraSpec | undefined;
+    let spec: CameraSpec;
     try {
       spec = specFromRegistration(registration, options.secretBox);
     } catch (thrown) {
       const error = toAppError(thrown);
       logger.error({ camera: id, code: error.code, reason: error.message }, 'a registration cannot be used');
+      const refused = refusedCamera(id, error);
+      spec = refused.camera;
+      refusals.set(spec, refused.openSource);
     }
     specs.set(id, { version, spec });
     return spec;
@@ -144,8 +151,7 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
   function wantAll(): void {
     const all = new Map<string, CameraSpec>();
     for (const registration of registry.current()) {
-      const spec = registration.enabled ? specOf(registration) : undefined;
-      if (spec !== undefined) all.set(spec.id, spec);
+      if (registration.enabled) all.set(registration.camera_id, specOf(registration));
     }
     // What stands in the file of an operator goes before what was registered.
     for (const camera of options.cameras) all.set(camera.id, camera);

@@ -6,6 +6,7 @@ import { systemClock } from '#shared/runtime/system-clock';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
 import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
+import { chooseModel } from '../models/chosen-model.ts';
 import { createCameraSpecs } from '../run/camera-specs.ts';
 import { createIngestWorker } from './ingest-worker.ts';
 import { serve } from './serve.ts';
@@ -24,7 +25,9 @@ export async function runIngest(request: ServiceRequest): Promise<void> {
     const { models_dir: modelsDir, state_dir: stateDir } = settings;
     const library = createModelLibrary({ directories: modelDirectories({ modelsDir, stateDir }, process.env) });
     // Its manifest says how large pictures have to be; the model itself is not needed here.
-    const { manifest } = await library.find(settings.model);
+    const { nameOrPath, reason } = await chooseModel(library, settings.model);
+    logger.info({ model: nameOrPath, ...(reason === undefined ? {} : { reason }) }, 'pictures for this model');
+    const { manifest } = await library.find(nameOrPath);
     const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
     return createIngestWorker({
       connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),

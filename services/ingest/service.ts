@@ -7,12 +7,12 @@ import type { Logger } from '#shared/core/logger';
 import type { Counter, Metrics } from '#shared/core/metrics';
 import type { Readiness, Service } from '#shared/core/service';
 import type { IngestConfig } from './config.ts';
-import { reasonOf } from './core/camera-failure.ts';
-import { checkCameraNames, createCameraSpec, isSameCamera, type CameraSpec } from './core/camera-spec.ts';
+import { checkCameraNames, isSameCamera, type CameraSpec } from './core/camera-spec.ts';
 import { CameraSupervisor, type CameraSnapshot } from './core/camera-supervisor.ts';
 import type { FrameOutcome } from './core/frame-handover.ts';
 import type { EpochStore, OpenFrameSource } from './core/ports.ts';
 import { ReconnectPlan } from './core/reconnect-plan.ts';
+import { refusedCamera } from './core/refused-camera.ts';
 
 export interface IngestServiceOptions {
   /** Those that are there from the start. */
@@ -183,9 +183,8 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
     },
     put: (camera) => replace(camera, options.openSource, true),
     async refuse(cameraId, error) {
-      const end = { reason: reasonOf(error), text: error.message, error };
-      const source = { run: () => Promise.resolve(end) };
-      await replace(createCameraSpec({ id: cameraId, url: refusedPath }), () => source, false);
+      const { camera, openSource } = refusedCamera(cameraId, error);
+      await replace(camera, openSource, false);
     },
     remove,
     readiness(): Readiness {
@@ -197,9 +196,6 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
     cameras: () => [...slots.values()].map(({ supervisor }) => supervisor.snapshot()),
   };
 }
-
-/** Stands where a refused camera's address would; nothing opens it. */
-const refusedPath = 'refused';
 
 function createCounters(metrics: Metrics) {
   const perCamera = ['camera'] as const;

@@ -32,7 +32,7 @@ const nothingKnown = {
 export class UnattendedCameras {
   readonly #options: UnattendedCamerasOptions;
   readonly #sinceMs = new Map<string, number>();
-  readonly #told = new Map<string, string>();
+  readonly #told = new Map<string, { readonly reason: string; readonly before: CameraStatus | undefined }>();
 
   constructor(options: UnattendedCamerasOptions) {
     this.#options = options;
@@ -43,7 +43,7 @@ export class UnattendedCameras {
     this.#sinceMs.clear();
   }
 
-  /** New statuses for those that have been alone for too long. `enabled`: all cameras that should be read. */
+  /** New statuses for those that have been alone for too long, or are not any more. `enabled`: all cameras that should be read. */
   look(enabled: readonly string[], statusOf: (id: string) => CameraStatus | undefined): readonly CameraStatus[] {
     const { placements, graceMs, nowMs } = this.#options;
     const now = nowMs();
@@ -57,14 +57,18 @@ export class UnattendedCameras {
     for (const id of this.#sinceMs.keys()) if (!wanted.has(id)) this.#forget(id);
     for (const id of enabled) {
       const status = statusOf(id);
+      const told = this.#told.get(id);
       if (placements.isAttended(id) || (status !== undefined && finalStates.has(status.state))) {
+        // Its ingest lives after all and has nothing new to say: what it said last holds again.
+        if (told?.before !== undefined && status?.producer.instance_id === this.#options.producer.instance_id)
+          found.push(told.before);
         this.#forget(id);
         continue;
       }
       const sinceMs = this.#sinceMs.get(id) ?? now;
       this.#sinceMs.set(id, sinceMs);
-      if (now - sinceMs < graceMs || this.#told.get(id) === reason) continue;
-      this.#told.set(id, reason);
+      if (now - sinceMs < graceMs || told?.reason === reason) continue;
+      this.#told.set(id, { reason, before: told === undefined ? status : told.before });
       found.push(this.#unattended(id, reason, status));
     }
     return found;
