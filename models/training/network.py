@@ -9,6 +9,7 @@ from torch import nn
 
 CLASSES = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]
 STRIDES = (8, 16, 32)
+WIDTH = 64
 
 
 class Conv(nn.Sequential):
@@ -49,22 +50,25 @@ class Head(nn.Module):
         nn.init.constant_(self.to_box.bias[4:], -4.6)
         nn.init.zeros_(self.to_box.bias[:4])
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out = torch.cat((self.to_box(self.box(x)), self.to_cls(self.cls(x))), 1)
-        return out.flatten(2).transpose(1, 2)
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The output of this level [N, cells, 11], and the features that it comes from [N, cells, 2 * width]."""
+        box, cls = self.box(x), self.cls(x)
+        out = torch.cat((self.to_box(box), self.to_cls(cls)), 1)
+        return out.flatten(2).transpose(1, 2), torch.cat((box, cls), 1).flatten(2).transpose(1, 2)
 
 
 class Nano(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(Conv(3, 16, 3, 2), Conv(16, 32, 3, 2), Split(32, 32, 1))
+        # Multiples of 16 (and halves of them in Split): the runtime works on blocks of 16 channels, others are padded.
+        self.stem = nn.Sequential(Conv(3, 16, 3, 2), Conv(16, 32, 3, 2))
         self.s8 = nn.Sequential(Conv(32, 64, 3, 2), Split(64, 64, 2))
-        self.s16 = nn.Sequential(Conv(64, 112, 3, 2), Split(112, 112, 2))
-        self.s32 = nn.Sequential(Conv(112, 176, 3, 2), Split(176, 176, 1))
+        self.s16 = nn.Sequential(Conv(64, 96, 3, 2), Split(96, 96, 2))
+        self.s32 = nn.Sequential(Conv(96, 192, 3, 2), Split(192, 192, 2))
         self.pool = nn.ModuleList(nn.MaxPool2d(size, 1, size // 2) for size in (5, 9, 13))
-        self.after_pool = Conv(4 * 176, 112, 1)
-        width = 64
-        self.l16 = Conv(112, width, 1)
+        self.after_pool = Conv(4 * 192, 112, 1)
+        width = WIDTH
+        self.l16 = Conv(96, width, 1)
         self.l8 = Conv(64, width, 1)
         self.l32 = Conv(112, width, 1)
         self.up16 = Split(2 * width, width, 1)
@@ -75,7 +79,8 @@ class Nano(nn.Module):
         self.out32 = Split(2 * width, width, 1)
         self.heads = nn.ModuleList(Head(width) for _ in STRIDES)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Output [N, cells, 11], and the features of the head [N, cells, 2 * WIDTH], which a teacher's can be held to."""
         x = (x - 114.0) * (1 / 64.0)
         p8 = self.s8(self.stem(x))
         p16 = self.s16(p8)
@@ -86,7 +91,8 @@ class Nano(nn.Module):
         n8 = self.up8(torch.cat((self.l8(p8), up(n16, scale_factor=2.0, mode="nearest")), 1))
         n16 = self.out16(torch.cat((n16, self.down16(n8)), 1))
         n32 = self.out32(torch.cat((p32, self.down32(n16)), 1))
-        return torch.cat([head(level) for head, level in zip(self.heads, (n8, n16, n32))], 1)
+        outs, features = zip(*(head(level) for head, level in zip(self.heads, (n8, n16, n32))))
+        return torch.cat(outs, 1), torch.cat(features, 1)
 
 
 class Exported(nn.Module):
@@ -95,7 +101,7 @@ class Exported(nn.Module):
         self.network = network
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        out = self.network(images)
+        out, _ = self.network(images)
         return torch.cat((out[..., :4], torch.sigmoid(out[..., 4:])), -1)
 
 

@@ -1,7 +1,9 @@
 """Trains sightline-nano by dense distillation: `python train.py --data DATA --out DIR --minutes 60`. Resumes from DIR/last.pt.
 
 Every cell of the student learns what the same cell of YOLOX-nano says of the same pixels: score (quality focal loss, arXiv 2006.04388), class
-(relative to the best), and box (L1 and GIoU, arXiv 1902.09630), weighted by the teacher's score. A second process makes samples; each is used several times, mirrored at random.
+(relative to the best), and box (L1 and GIoU, arXiv 1902.09630), weighted by the teacher's score; and the features of its head, through a linear
+map that is thrown away, are held to those of the teacher's (FitNets, arXiv 1412.6550), which teaches from every cell and not only where something is.
+A second process makes samples; each is used several times, mirrored at random.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import torch
 import torch.nn.functional as F
 
 import samples
-from network import Nano, grid
+from network import STRIDES, WIDTH, Nano, grid
 
 
 def produce(data: str, seed: int, more_clips: list[str], out: multiprocessing.Queue) -> None:
@@ -28,12 +30,18 @@ def produce(data: str, seed: int, more_clips: list[str], out: multiprocessing.Qu
     cv2.setNumThreads(1)
     root = Path(data)
     clips = [root / "videos" / name for name in TRAIN_CLIPS] + [Path(name) for name in more_clips]
-    pictures = samples.read_pictures([root / "train" / "images"], clips)
+    groups = samples.read_photos(root / "train" / "images")
+    groups["clips"] = [picture for clip in clips for picture in samples.read_clip(clip)]
+    onlooker = samples.load_teacher(root / "models" / "yolox_nano.onnx", 416, features=False)
+    for pictures in groups.values():
+        for picture in pictures:
+            picture.look(onlooker, 416)
+    pool = samples.Pool(groups)
     teacher = samples.load_teacher(root / "models" / "yolox_nano.onnx")
     rng = random.Random(seed)
     np.random.seed(seed)
     while True:
-        picture = samples.augmented(pictures, rng)
+        picture = samples.augmented(pool, rng)
         out.put((picture, samples.teach(teacher, picture)))
 
 
@@ -84,6 +92,35 @@ def giou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return inter / union.clamp(min=1e-6) - (hull - union) / hull
 
 
+class Mimic(torch.nn.Module):
+    """Distance of the student's features to the teacher's, channels of which are brought to mean 0 and deviation 1."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.maps = torch.nn.ModuleList(torch.nn.Linear(WIDTH, width) for _ in range(2 * len(STRIDES)))
+        self.register_buffer("mean", torch.zeros(len(STRIDES), 2 * width))
+        self.register_buffer("deviation", torch.ones(len(STRIDES), 2 * width))
+        self.counts = [(samples.SIZE // stride) ** 2 for stride in STRIDES]
+
+    def measure(self, theirs: torch.Tensor) -> None:
+        for level, part in enumerate(theirs.split(self.counts, 1)):
+            self.mean[level] = part.mean((0, 1))
+            self.deviation[level] = part.std((0, 1)).clamp(min=1e-3)
+
+    def forward(self, ours: torch.Tensor, theirs: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
+        # All cells with something on them and a fifth of the others: background is alike, and all of it would cost a quarter of a step.
+        chosen = (score > 0.05) | (torch.rand_like(score) < 0.2)
+        parts, weights = [], []
+        levels = (tensor.split(self.counts, 1) for tensor in (ours, theirs, score, chosen))
+        for level, (mine, wanted, scores, take) in enumerate(zip(*levels)):
+            box, cls = mine[take].split(WIDTH, 1)
+            mapped = torch.cat((self.maps[2 * level](box), self.maps[2 * level + 1](cls)), 1)
+            parts.append(F.smooth_l1_loss(mapped, (wanted[take] - self.mean[level]) / self.deviation[level], reduction="none").mean(1))
+            weights.append(0.2 + scores[take])
+        weight = torch.cat(weights)
+        return (torch.cat(parts) * weight).sum() / weight.sum()
+
+
 def losses(out: torch.Tensor, target: torch.Tensor, cells: torch.Tensor, strides: torch.Tensor):
     score = target[..., 4]
     total = score.sum().clamp(min=1.0)
@@ -93,7 +130,7 @@ def losses(out: torch.Tensor, target: torch.Tensor, cells: torch.Tensor, strides
     strong = score > 0.04
     weight = score[strong]
     classes = (
-        F.binary_cross_entropy_with_logits(out[..., 5:][strong], target[..., 5:][strong], reduction="none").sum(1) * weight
+        F.binary_cross_entropy_with_logits(out[..., 5:][strong], target[..., 5:11][strong], reduction="none").sum(1) * weight
     ).sum() / total
     where = strong.nonzero()[:, 1]
 
@@ -125,15 +162,19 @@ def main() -> None:
     network = Nano().to(memory_format=torch.channels_last)
     average = Nano()
     average.load_state_dict(network.state_dict())
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}], lr=args.lr)
+    mimic = Mimic(64)
+    parameters = [*network.parameters(), *mimic.parameters()]
+    decayed = [p for p in parameters if p.ndim > 1]
+    others = [p for p in parameters if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=args.lr, fused=True)
     step, spent = 0, 0.0
     checkpoint = out_dir / "last.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint)
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
+        mimic.load_state_dict(state["mimic"])
         optimizer.load_state_dict(state["optimizer"])
         step, spent = state["step"], state["spent"]
     print(f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, from step {step}", flush=True)
@@ -145,12 +186,16 @@ def main() -> None:
     rng = random.Random(args.seed + step)
     cells, strides = grid(samples.SIZE, samples.SIZE)
     log = csv.writer(open(out_dir / "log.csv", "a", newline="", buffering=1))
-    begun, told, sums = time.monotonic() - spent, time.monotonic(), np.zeros(4)
+    while len(replay.items) < 128:  # the clock starts with the first step, not while photos are read
+        replay.add(ready.get())
+    if step == 0:
+        mimic.measure(torch.from_numpy(np.stack([target for _, target in replay.items])).float()[..., 11:])
+    begun, told, sums = time.monotonic() - spent, time.monotonic(), np.zeros(5)
     count, saved = 0, time.monotonic()
     network.train()
+    pairs = [(ours, theirs) for ours, theirs in zip(average.state_dict().values(), network.state_dict().values())]
+    floats = [pair for pair in pairs if pair[0].dtype.is_floating_point]
     while time.monotonic() - begun < args.minutes * 60:
-        while len(replay.items) < 4 * args.batch:
-            replay.add(ready.get())
         for _ in range(args.batch):
             try:
                 replay.add(ready.get(timeout=0.005))
@@ -166,40 +211,37 @@ def main() -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast("cpu", torch.bfloat16):
-            out = network(pixels.contiguous(memory_format=torch.channels_last))
-        parts = losses(out.float(), target, cells, strides)
+            out, features = network(pixels.contiguous(memory_format=torch.channels_last))
+        parts = (*losses(out.float(), target, cells, strides), 1.5 * mimic(features.float(), target[..., 11:], target[..., 4]))
         optimizer.zero_grad(set_to_none=True)
         sum(parts).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 10.0)
         optimizer.step()
         step += 1
         count += 1
         decay = min(0.999, (1 + step) / (20 + step))
         with torch.no_grad():
-            for ours, theirs in zip(average.state_dict().values(), network.state_dict().values()):
-                if ours.dtype.is_floating_point:
-                    ours.lerp_(theirs, 1 - decay)
-                else:
-                    ours.copy_(theirs)
+            torch._foreach_lerp_([ours for ours, _ in floats], [theirs for _, theirs in floats], 1 - decay)
         sums += np.array([float(part.detach()) for part in parts])
         now = time.monotonic()
         if now - told > 30:
             row = [step, round((now - begun) / 60, 1), round(rate, 6), *(round(v, 4) for v in sums / count), round(count * args.batch / (now - told), 1)]
             log.writerow(row)
             print(*row, len(replay.items), ready.qsize(), flush=True)
-            told, sums, count = now, np.zeros(4), 0
+            told, sums, count = now, np.zeros(5), 0
         if now - saved > 120:
-            save(checkpoint, network, average, optimizer, step, now - begun)
+            save(checkpoint, network, average, mimic, optimizer, step, now - begun)
             saved = now
-    save(checkpoint, network, average, optimizer, step, time.monotonic() - begun)
+    save(checkpoint, network, average, mimic, optimizer, step, time.monotonic() - begun)
     producer.kill()
     os._exit(0)
 
 
-def save(path: Path, network: Nano, average: Nano, optimizer, step: int, spent: float) -> None:
+def save(path: Path, network: Nano, average: Nano, mimic: Mimic, optimizer, step: int, spent: float) -> None:
     state = {
         "network": network.state_dict(),
         "average": average.state_dict(),
+        "mimic": mimic.state_dict(),
         "optimizer": optimizer.state_dict(),
         "step": step,
         "spent": spent,
