@@ -153,7 +153,7 @@ export async function createPictureTap(hub: LiveHub): Promise<(frame: SampledFra
   const encode = await createJpegEncoder();
   return (frame) => {
     const { image, cameraId } = frame;
-    if (image?.format !== 'gbrp' || !hub.wantsPicture(cameraId)) return;
+    if (image?.format !== 'yuv420p' || !hub.wantsPicture(cameraId)) return;
     hub.addPicture(
       frame,
       encode(image).catch(() => undefined),

@@ -1,3 +1,4 @@
+import { yuv420Bytes } from '#shared/core/yuv420';
 import type { CameraStatus } from '#schemas';
 import type { Clock } from '#shared/core/clock';
 import type { SampledFrame } from '#shared/core/frame';
@@ -77,10 +78,10 @@ export async function settle(): Promise<void> {
 }
 
 export function grayFrame(ptsMs: number, level = 100, widthPx = 64, heightPx = 48): SourceFrame {
-  const data = new Uint8Array(widthPx * heightPx * 3);
+  const data = new Uint8Array(yuv420Bytes({ widthPx, heightPx }));
   // Not one flat colour, or it would be a frozen picture of nothing.
   for (let index = 0; index < data.length; index++) data[index] = level + ((index * 7) % 16);
-  const image = { format: 'gbrp', widthPx, heightPx, data } as const;
+  const image = { format: 'yuv420p', widthPx, heightPx, data } as const;
   return {
     times: {
       captureTimeUs: 1_700_000_000_000_000 + ptsMs * 1000,

@@ -1,7 +1,9 @@
 import { placeImage } from '#shared/core/inference-geometry';
 import { AppError } from '#shared/core/errors';
 import type { PixelImage } from '#shared/core/frame';
+import { yuv420Bytes } from '#shared/core/yuv420';
 import type { ModelInput } from './model.ts';
+import { createYuvWriter } from './yuv-planes.ts';
 
 /** Planes of a `gbrp` image by the channel they hold. */
 const planeOf = { G: 0, B: 1, R: 2 } as const;
@@ -20,7 +22,8 @@ export interface InputWriter {
 export function createInputWriter(input: ModelInput): InputWriter {
   const { widthPx, heightPx } = input;
   const planeLength = widthPx * heightPx;
-  const tensor = new Float32Array(3 * planeLength);
+  const yuvWriter = createYuvWriter(widthPx, heightPx);
+  const { tensor } = yuvWriter;
   const tensorPairs = new Float64Array(tensor.buffer, 0, Math.floor(tensor.length / 2));
   const padValue = input.resize.mode === 'letterbox' ? input.resize.padValue : 0;
   const channels = input.channelOrder.split('').map((letter, index) => {
@@ -50,7 +53,7 @@ export function createInputWriter(input: ModelInput): InputWriter {
       (input.resize.mode === 'stretch'
         ? image.widthPx === widthPx && image.heightPx === heightPx
         : image.widthPx >= 1 && image.heightPx >= 1 && image.widthPx <= widthPx && image.heightPx <= heightPx);
-    if (fits && image.data.length === image.widthPx * image.heightPx * 3) return;
+    if (fits && image.data.length === bytesOf(image)) return;
     throw new AppError(
       'SIGHTLINE_FRAME_SIZE_INVALID',
       `an image of ${image.widthPx}x${image.heightPx} px in ${image.data.length} bytes does not go into an input of ${widthPx}x${heightPx} px`,
@@ -86,7 +89,7 @@ export function createInputWriter(input: ModelInput): InputWriter {
         if (needsFill)
           tensor.fill(padValue * channel.factor + channel.offset, channel.from, channel.from + planeLength);
         const target = channel.from + placed.yPx * widthPx + placed.xPx;
-        if (image.format === 'rgb24') continue;
+        if (image.format !== 'gbrp') continue;
         const source = channel.sourcePlane * imageLength;
         if (image.widthPx === widthPx) {
           writeRun(channel, image.data, source, target, imageLength);
@@ -98,11 +101,16 @@ export function createInputWriter(input: ModelInput): InputWriter {
           writeRun(channel, image.data, rowSource, rowTarget, image.widthPx);
         }
       }
-      if (image.format === 'rgb24')
-        writeInterleaved(tensor, placed.yPx * widthPx + placed.xPx, widthPx, image, interleaved);
+      const start = placed.yPx * widthPx + placed.xPx;
+      if (image.format === 'rgb24') writeInterleaved(tensor, start, widthPx, image, interleaved);
+      if (image.format === 'yuv420p') yuvWriter.write(image, start, widthPx, interleaved);
       filledFor = geometry;
     },
   };
+}
+
+function bytesOf(image: PixelImage): number {
+  return image.format === 'yuv420p' ? yuv420Bytes(image) : image.widthPx * image.heightPx * 3;
 }
 
 interface Channel {

@@ -218,7 +218,7 @@ function isTooLarge(cause: unknown): boolean {
 
 /** Encoded pictures differ in size from one to the next, so their memory is not kept. */
 function releaseImage(pool: FrameBufferPool, image: SourceFrame['image']): void {
-  if (image.format === 'gbrp') pool.give(image.data);
+  if (image.format === 'yuv420p') pool.give(image.data);
 }
 
 /** Regions are found in what was cut out, and told as fractions of the whole picture. */

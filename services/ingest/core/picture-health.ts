@@ -14,15 +14,14 @@ export interface PictureHealthOptions {
 
 /** Points looked at in a picture: enough to see that sensor noise lives, few enough to cost a few microseconds. */
 const sampleTarget = 2000;
-/** 0..255; a covered lens or a camera without light gives 0..8, the darkest street at night still has its lamps. */
-const darkLevel = 20;
+/** Above black; a covered lens or a camera without light gives 0..8, the darkest street at night still has its lamps. */
+const darkLevel = 18;
 const darkShare = 0.98;
 /** ffmpeg's scaler and decoder are exact, so a repeated picture is equal to the bit; 1 is left for encoders that breathe. */
 const sameWithin = 1;
 
 /**
- * Whether a picture that arrives also shows something. Looks at a lattice of points of the green plane, which is most of what the eye calls
- * brightness. ffmpeg's blackframe and freezedetect say the same for twenty times the cost.
+ * Whether a picture that arrives also shows something. Looks at a lattice of points of the brightness. ffmpeg's blackframe and freezedetect say the same for twenty times the cost.
  */
 export class PictureHealth {
   readonly #darkAfterMs: number;
@@ -39,7 +38,7 @@ export class PictureHealth {
 
   /** `nowMs` is any clock that runs evenly with the pictures: arrival for a camera, presentation time for a file. */
   check(image: LumaPlane, nowMs: number): PictureTrouble {
-    const { data, widthPx, heightPx } = image;
+    const { data, widthPx, heightPx, black = 0 } = image;
     const planeSize = widthPx * heightPx;
     // An odd step that is no divisor of the width walks over all columns.
     let step = Math.max(1, Math.floor(planeSize / sampleTarget)) | 1;
@@ -57,7 +56,7 @@ export class PictureHealth {
       const value = data[at] ?? 0;
       const difference = value - (samples[index] ?? 0);
       if (difference > sameWithin || difference < -sameWithin) changed++;
-      if (value < darkLevel) dark++;
+      if (value < black + darkLevel) dark++;
       samples[index] = value;
     }
     const isDark = dark >= count * darkShare;

@@ -1,6 +1,6 @@
 import type { ReasonCode } from '#schemas';
 import type { AppError } from '#shared/core/errors';
-import type { FrameTimes, JpegImage, LumaPlane, PlanarImage } from '#shared/core/frame';
+import type { FrameTimes, JpegImage, LumaPlane, Yuv420Image } from '#shared/core/frame';
 import type { CameraSpec } from './camera-spec.ts';
 
 export type { EpochStore } from '#shared/core/epoch-store';
@@ -20,7 +20,7 @@ export interface SourceFrame {
   readonly sourceWidthPx: number;
   readonly sourceHeightPx: number;
   /** The sink owns it from here on. */
-  readonly image: PlanarImage | JpegImage;
+  readonly image: Yuv420Image | JpegImage;
   /** What to judge the picture by. Of a JPEG it is there for the time of the call only; of planes it is the first of them. */
   readonly luma: LumaPlane;
 }

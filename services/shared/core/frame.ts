@@ -1,9 +1,20 @@
 import type { AccountingRecord, BoundingBoxRecord, CaptureTimeSource, MotionRecord } from '../../../schemas/index.ts';
 
 /**
- * Pixels at inference size, aspect kept, no padding: three planes of `widthPx * heightPx` bytes one after another in the order
- * green, blue, red (ffmpeg's `gbrp`), 0..255. `data` owns its whole ArrayBuffer, which is transferred to a worker and comes back:
- * whoever hands an image on does not touch `data` again.
+ * Pixels at inference size, aspect kept, no padding, as cameras send them: one plane of `widthPx * heightPx` bytes of brightness, then two of half
+ * the width and height, rounded up, of colour (YUV 4:2:0, BT.601, limited range: black is 16, white 235). `data` owns its whole ArrayBuffer, which
+ * is transferred to a worker and comes back: whoever hands an image on does not touch `data` again.
+ */
+export interface Yuv420Image {
+  readonly format: 'yuv420p';
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Pixels of a still picture, aspect kept, no padding: three planes of `widthPx * heightPx` bytes one after another in the order
+ * green, blue, red (ffmpeg's `gbrp`), 0..255. `data` as above.
  */
 export interface PlanarImage {
   readonly format: 'gbrp';
@@ -21,7 +32,7 @@ export interface Rgb24Image {
 }
 
 /** What a model can be run on. */
-export type PixelImage = PlanarImage | Rgb24Image;
+export type PixelImage = Yuv420Image | PlanarImage | Rgb24Image;
 
 /** A picture at inference size as it travels between processes. */
 export interface JpegImage {
@@ -38,6 +49,8 @@ export interface LumaPlane {
   readonly widthPx: number;
   readonly heightPx: number;
   readonly data: Uint8Array;
+  /** The value of black where it is not 0: 16 of a limited range. */
+  readonly black?: number;
 }
 
 /** When the light hit the camera, and how we know. Times are microseconds since 1970-01-01 UTC. */

@@ -36,7 +36,7 @@ describe('a real clip read until its end', () => {
     const ours = createHash('sha256');
     for (const { image } of run.pictures) ours.update(image.data);
     const filter =
-      "select='isnan(prev_selected_t)+not(eq(floor((t+0.001)*5)\\,floor((prev_selected_t+0.001)*5)))',scale=416:234:flags=bilinear,format=gbrp";
+      "select='isnan(prev_selected_t)+not(eq(floor((t+0.001)*5)\\,floor((prev_selected_t+0.001)*5)))',scale=416:234:flags=bilinear:out_color_matrix=bt601:out_range=tv,format=yuv420p";
     const theirs = execFileSync(
       'ffmpeg',
       ['-v', 'error', '-nostdin', '-i', cars ?? '', '-an', '-vf', filter, '-vsync', '0', '-f', 'rawvideo', '-'],

@@ -100,6 +100,7 @@ describe('parseCameraUrl', () => {
           }
         },
       ),
+      { numRuns: 40 },
     );
   });
 });

@@ -25,7 +25,7 @@ describe('frame reader', () => {
         const reader = new FrameReader({
           nextNote: () => notes.shift(),
           scaledSize: ({ widthPx, heightPx }) => ({ widthPx, heightPx }),
-          planes: 3,
+          bytesOf: ({ widthPx, heightPx }) => widthPx * heightPx * 3,
           pool,
           onFrame: (note, image) => {
             seen.push({ note, image });
@@ -53,7 +53,7 @@ describe('frame reader', () => {
     const reader = new FrameReader({
       nextNote: () => ({ ptsUs: 0, widthPx: 1, heightPx: 1 }),
       scaledSize: () => ({ widthPx: 1, heightPx: 1 }),
-      planes: 3,
+      bytesOf: ({ widthPx, heightPx }) => widthPx * heightPx * 3,
       pool,
       onFrame: () => room.promise,
     });
@@ -64,7 +64,7 @@ describe('frame reader', () => {
     const reader = new FrameReader({
       nextNote: () => undefined,
       scaledSize: () => ({ widthPx: 1, heightPx: 1 }),
-      planes: 3,
+      bytesOf: ({ widthPx, heightPx }) => widthPx * heightPx * 3,
       pool,
       onFrame: () => undefined,
     });

@@ -7,6 +7,7 @@ import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
 import { cropRectangle, inferenceSize, type InputGeometry, type SizePx } from '#shared/core/inference-geometry';
 import type { Logger } from '#shared/core/logger';
 import { scrubSecrets } from '#shared/core/redact';
+import { yuv420Bytes } from '#shared/core/yuv420';
 import type { CaptureClock } from '../../core/capture-clock.ts';
 import { cameraError } from '../../core/camera-failure.ts';
 import type { FrameSink, FrameSource, SourceFrame, StreamEnd } from '../../core/ports.ts';
@@ -118,7 +119,7 @@ class DecoderRun {
     this.#parser = new StderrParser((line) => this.#log(line));
     this.#jpegs = context.output === 'jpeg' ? new JpegQueue() : null;
     this.#reader = new FrameReader({
-      planes: context.output === 'jpeg' ? 1 : 3,
+      bytesOf: context.output === 'jpeg' ? ({ widthPx, heightPx }) => widthPx * heightPx : yuv420Bytes,
       nextNote: () => this.#nextNote(),
       scaledSize: (note) => this.#scaledSize(note),
       pool: context.pool,
@@ -247,8 +248,7 @@ class DecoderRun {
 
   #onFrame(note: FrameNote, planes: Planes): Promise<void> | undefined {
     if (this.#jpegs === null) {
-      const image = { format: 'gbrp', ...planes } as const;
-      return this.#push(note, image, image);
+      return this.#push(note, { format: 'yuv420p', ...planes }, { ...planes, black: 16 });
     }
     const next = this.#jpegs.take();
     if (!(next instanceof Promise)) return this.#pushEncoded(note, planes, next);

@@ -132,8 +132,10 @@ export function filterGraph(options: Pick<FfmpegArgumentsOptions, 'fps' | 'crop'
     // One line per sampled frame with its time and size, before its bytes. The checksum would cost more than the scaling.
     'showinfo=checksum=0',
     ...(options.crop === null ? [] : [cropFilter(options.crop)]),
-    scaleFilter(options.geometry),
-    options.output === 'planes' ? 'format=gbrp' : 'format=yuvj420p',
+    // One meaning of the colours, whatever the camera's: that of JPEG, and that which inference works out. Planes stay as cameras send them;
+    // ffmpeg takes twice as long to turn them into colours, and the pipe has twice as many bytes.
+    `${scaleFilter(options.geometry)}:out_color_matrix=bt601:out_range=${options.output === 'planes' ? 'tv' : 'pc'}`,
+    options.output === 'planes' ? 'format=yuv420p' : 'format=yuvj420p',
   ].join(',');
 }
 

@@ -8,8 +8,8 @@ export interface FrameReaderOptions {
   /** The size that ffmpeg scales a source of this size to. */
   readonly scaledSize: (note: FrameNote) => SizePx;
   readonly pool: FrameBufferPool;
-  /** 3: green, blue, red. 1: brightness alone. */
-  readonly planes: 1 | 3;
+  /** How many bytes a picture of this size takes. */
+  readonly bytesOf: (size: SizePx) => number;
   /** A promise back: read no further until it resolves. */
   readonly onFrame: (note: FrameNote, planes: Planes) => Promise<void> | undefined;
 }
@@ -72,7 +72,7 @@ export class FrameReader {
     if (note === undefined) return false;
     this.#note = note;
     this.#size = this.#options.scaledSize(note);
-    this.#data = this.#options.pool.take(this.#size.widthPx * this.#size.heightPx * this.#options.planes);
+    this.#data = this.#options.pool.take(this.#options.bytesOf(this.#size));
     this.#filled = 0;
     return true;
   }
