@@ -9,6 +9,7 @@ import { openRedisByteCache } from '#shared/store/redis/redis-byte-cache';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
 import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
+import type { InferenceEngine } from '../../services/inference/core/ports.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
 import { modelDirectories } from '../model-directories.ts';
 import { chooseModel } from '../models/chosen-model.ts';
@@ -53,8 +54,10 @@ export async function runInference(request: ServiceRequest): Promise<void> {
       redis === undefined
         ? undefined
         : await openRedisByteCache({ settings: redis, prefix: `${prefix}:`, clock, logger, metrics });
-    const rules = JSON.stringify([engine.manifest, settings.threshold, settings.thresholds]);
-    const cache = store && createDetectionCache({ cache: store, digest: engine.digest, rules, ttlMs: knownBoxesMs });
+    const cacheOf = ({ manifest, digest }: InferenceEngine) => {
+      const rules = JSON.stringify([manifest, settings.threshold, settings.thresholds]);
+      return store && createDetectionCache({ cache: store, digest, rules, ttlMs: knownBoxesMs });
+    };
     const worker = createInferenceWorker({
       connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),
       inference: createInferenceService({
@@ -64,7 +67,7 @@ export async function runInference(request: ServiceRequest): Promise<void> {
         clock,
         logger,
         metrics,
-        ...(cache === undefined ? {} : { cache }),
+        cacheOf,
       }),
       // One more than there are workers is decoded while those are run; another waits ready.
       maxInFlight: engine.workers + 2,

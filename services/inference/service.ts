@@ -1,36 +1,31 @@
 import type { Clock } from '#shared/core/clock';
 import { AppError, toAppError } from '#shared/core/errors';
-import type { FrameImage, FrameTimes, SampledFrame } from '#shared/core/frame';
-import {
-  inferenceSize,
-  placeImage,
-  toPictureBox,
-  type InputGeometry,
-  type SizePx,
-} from '#shared/core/inference-geometry';
+import type { PixelImage, SampledFrame } from '#shared/core/frame';
+import { inferenceSize, placeImage, type InputGeometry, type SizePx } from '#shared/core/inference-geometry';
 import type { Logger } from '#shared/core/logger';
-import { messageId } from '#shared/core/message-id';
 import type { Metrics } from '#shared/core/metrics';
+import type { RolloutStage } from '#shared/core/rollout/rollout-controller';
 import type { Readiness, Service } from '#shared/core/service';
-import type {
-  AccountingRecord,
-  Decision,
-  DetectedObjectRecord,
-  DetectionFrame,
-  ModelRecord,
-  ProducerRecord,
-  TimingRecord,
-} from '#schemas';
+import type { DetectionFrame, ModelRecord, ProducerRecord, TimingRecord } from '#schemas';
 import type { DetectionCache } from './core/detection-cache.ts';
-import { detectionStride } from './core/detections.ts';
-import type { EngineOutcome, ImageDecoder, InferenceEngine } from './core/ports.ts';
+import { scaleImage, wantedSize } from './core/fit-image.ts';
+import type { EngineOutcome, ImageDecoder, InferenceEngine, OpenEngine } from './core/ports.ts';
+import { createRecordMaker, movedTo, objectsOf } from './detection-record.ts';
+import { ModelDeck, type ModelLane } from './model-deck.ts';
 
 export interface InferenceServiceOptions {
+  /** With the model that it starts with. */
   readonly engine: InferenceEngine;
+  /** For other versions while it runs; without it the model never changes. */
+  readonly openEngine?: OpenEngine;
   /** For frames that come encoded from other processes. */
   readonly decoder?: ImageDecoder;
-  /** Boxes of encoded frames that were run before. */
-  readonly cache?: DetectionCache;
+  /** Boxes of encoded frames that were run before, by the engine's model. */
+  readonly cacheOf?: (engine: InferenceEngine) => DetectionCache | undefined;
+  /** Takes the record of a shadow run. What the frame's own record waits for never waits for this. */
+  readonly onShadow?: (record: DetectionFrame) => Promise<void>;
+  /** How long the version before stays loaded after a change. Default 5 minutes: by then somebody has seen whether the new one is any good. */
+  readonly keepWarmMs?: number;
   readonly producer: ProducerRecord;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -38,9 +33,12 @@ export interface InferenceServiceOptions {
 }
 
 export interface InferenceService extends Service {
-  /** The size and resize rule of the model's input; `inferenceSize` of inference-geometry.ts works with it. */
+  /** The size and resize rule of the active model's input; `inferenceSize` of inference-geometry.ts works with it. */
   readonly inputGeometry: InputGeometry;
+  /** The active model. */
   readonly model: ModelRecord;
+  /** Where roll-outs are carried out. */
+  readonly stage: RolloutStage;
   /** The exact size that a picture (or the part of it that is analysed) has to be scaled to. */
   sizeFor(sourceWidthPx: number, sourceHeightPx: number): SizePx;
   /**
@@ -54,191 +52,213 @@ export interface InferenceService extends Service {
   whenFree(signal?: AbortSignal): Promise<void>;
 }
 
+const defaultKeepWarmMs = 5 * 60_000;
+
 export function createInferenceService(options: InferenceServiceOptions): InferenceService {
-  const { engine, producer, clock, metrics } = options;
-  const { manifest } = engine;
-  const { input, labels } = manifest;
-  const model: ModelRecord = {
-    name: manifest.name,
-    version: manifest.version,
-    digest: engine.digest,
-    runtime: engine.runtime,
-    precision: manifest.precision,
-    input_width_px: input.widthPx,
-    input_height_px: input.heightPx,
-    role: 'PRIMARY',
-  };
-  const logger = options.logger.child({ model: manifest.name });
-  const numbers = inferenceNumbers(metrics, engine);
+  const { engine, openEngine, cacheOf, producer, clock, metrics, logger } = options;
+  const deck = new ModelDeck({
+    ...{ engine, clock, logger, keepWarmMs: options.keepWarmMs ?? defaultKeepWarmMs },
+    ...(openEngine === undefined ? {} : { openEngine }),
+    ...(cacheOf === undefined ? {} : { cacheOf }),
+  });
+  const numbers = inferenceNumbers(metrics, deck);
+  const record = createRecordMaker({ producer, clock });
   const neverFinished = new Promise<void>(() => undefined);
-  /** Code of the failure that is going on, so that a thousand equal ones are two lines. */
-  let failing: { code: string; count: number } | undefined;
+  const shadows = new Set<Promise<void>>();
+  let lostShadow = '';
 
-  function record(frame: SampledFrame, decision: Decision, change: RecordChange): DetectionFrame {
-    const nowUs = clock.nowUs();
-    const { times } = frame;
-    return {
-      header: {
-        message_id: messageId(frame.cameraId, frame.epoch, frame.frameSeq, engine.digest),
-        camera_id: frame.cameraId,
-        epoch: frame.epoch,
-        frame_seq: frame.frameSeq,
-        capture_time: times.captureTimeUs,
-        capture_time_source: times.captureTimeSource,
-        capture_time_error_ms: times.captureTimeErrorMs,
-        ingest_time: times.ingestTimeUs,
-        publish_time: nowUs,
-        pts_us: times.ptsUs,
-        producer,
-        tags: frame.tags,
-      },
-      frame_width_px: frame.sourceWidthPx,
-      frame_height_px: frame.sourceHeightPx,
-      decision,
-      failure_code: change.failureCode ?? null,
-      model,
-      objects: change.objects ?? [],
-      motion: frame.motion,
-      accounting: change.accounting ?? frame.accounting,
-      timing_ms:
-        change.timing === undefined
-          ? null
-          : { ...change.timing, capture_to_result: (nowUs - latencyStartUs(times)) / 1000 },
-    };
-  }
-
-  function analysed(frame: SampledFrame, size: SizePx, calledUs: number, outcome: DetectedOutcome): DetectionFrame {
+  function analysed(
+    frame: SampledFrame,
+    lane: ModelLane,
+    model: ModelRecord,
+    calledUs: number,
+    done: Detected,
+  ): DetectionFrame {
+    const { outcome, size } = done;
     const timing = {
       queue: Math.max(0, (calledUs - frame.times.ingestTimeUs) / 1000) + outcome.waitedMs,
       preprocess: outcome.preprocessMs,
       inference: outcome.inferenceMs,
       postprocess: outcome.postprocessMs,
     };
-    numbers.analysed(timing);
-    if (failing !== undefined) {
-      logger.info({ code: failing.code, frames: failing.count }, 'inference works again');
-      failing = undefined;
+    if (model.role === 'PRIMARY') numbers.analysed(timing);
+    else numbers.shadow('analysed');
+    if (lane.failing !== undefined) {
+      lane.logger.info({ code: lane.failing.code, frames: lane.failing.count }, 'inference works again');
+      lane.failing = undefined;
     }
-    const placed = placeImage({ widthPx: size.widthPx, heightPx: size.heightPx }, input);
-    return record(frame, 'ANALYSED', { timing, objects: objectsOf(outcome.boxes, placed, frame.crop ?? null, labels) });
+    const { input, labels } = lane.engine.manifest;
+    const objects = objectsOf(outcome.boxes, placeImage(size, input), frame.crop ?? null, labels);
+    return record(frame, model, 'ANALYSED', { timing, objects });
   }
 
-  function failed(frame: SampledFrame, thrown: unknown): DetectionFrame {
+  function failed(frame: SampledFrame, lane: ModelLane, model: ModelRecord, thrown: unknown): DetectionFrame {
     const error = toAppError(thrown);
-    numbers.failed();
-    if (failing?.code === error.code) failing.count++;
+    if (model.role === 'PRIMARY') numbers.failed();
+    else numbers.shadow('failed');
+    if (lane.failing?.code === error.code) lane.failing.count++;
     else {
-      failing = { code: error.code, count: 1 };
-      logger.error(
+      lane.failing = { code: error.code, count: 1 };
+      lane.logger.error(
         { code: error.code, reason: error.message, cameraId: frame.cameraId },
         'frame could not be analysed',
       );
     }
-    return record(frame, 'FAILED', { failureCode: error.code, accounting: movedTo(frame.accounting, 'frames_failed') });
+    const accounting = movedTo(frame.accounting, 'frames_failed');
+    return record(frame, model, 'FAILED', { failureCode: error.code, accounting });
   }
 
-  async function detect(image: FrameImage, deadlineMs: number | null): Promise<EngineOutcome> {
-    if (image.format !== 'jpeg') return engine.detect(image, { deadlineMs });
+  async function detect(frame: SampledFrame, lane: ModelLane): Promise<Detected | 'expired'> {
+    const { image, deadlineMs } = frame;
+    if (image === null)
+      throw new AppError('SIGHTLINE_FRAME_SIZE_INVALID', 'a frame to be analysed came without an image');
+    const run = async (pixels: PixelImage): Promise<{ readonly outcome: EngineOutcome; readonly size: SizePx }> => {
+      const wanted = wantedSize(frame, pixels, lane.engine.manifest.input);
+      const fitting = wanted === null ? pixels : scaleImage(pixels, wanted);
+      const size = { widthPx: fitting.widthPx, heightPx: fitting.heightPx };
+      return { size, outcome: await lane.engine.detect(fitting, { deadlineMs }) };
+    };
+    if (image.format !== 'jpeg') return settled(await run(image));
     if (options.decoder === undefined)
       throw new AppError('SIGHTLINE_INTERNAL', 'an encoded frame came where none are decoded');
     // Before the decoding, which costs a tenth of a run.
-    if (deadlineMs !== null && clock.monotonicMs() > deadlineMs) return { kind: 'expired' };
-    const known = await options.cache?.find(image);
+    if (deadlineMs !== null && clock.monotonicMs() > deadlineMs) return 'expired';
+    const known = await lane.cache?.find(image);
     if (known?.boxes !== undefined) {
       numbers.known();
-      return { kind: 'detected', boxes: known.boxes, waitedMs: 0, preprocessMs: 0, inferenceMs: 0, postprocessMs: 0 };
+      const size = wantedSize(frame, image, lane.engine.manifest.input) ?? image;
+      return { size, outcome: { kind: 'detected', boxes: known.boxes, ...noTime } };
     }
-    const outcome = await engine.detect(await options.decoder.decode(image), { deadlineMs });
+    const done = settled(await run(await options.decoder.decode(image)));
     // Nobody waits for it, it never rejects, and the cache bounds how many are under way.
-    if (known !== undefined && outcome.kind === 'detected') void options.cache?.keep(known.key, outcome.boxes);
-    return outcome;
+    if (known !== undefined && done !== 'expired') void lane.cache?.keep(known.key, done.outcome.boxes);
+    return done;
   }
 
   async function analyse(frame: SampledFrame): Promise<DetectionFrame> {
-    if (frame.fate === 'filtered') return record(frame, 'FILTERED_MOTION', {});
-    if (frame.fate === 'dropped') return record(frame, 'DROPPED', {});
+    // Here it is decided which version the frame belongs to; a change from now on is for the next one.
+    const { primary, shadow } = deck.lanesFor(frame.cameraId);
+    const { model } = primary;
+    if (frame.fate === 'filtered') return record(frame, model, 'FILTERED_MOTION', {});
+    if (frame.fate === 'dropped') return record(frame, model, 'DROPPED', {});
     const calledUs = clock.nowUs();
+    if (shadow !== undefined) beginShadow(frame, shadow, calledUs);
+    primary.inFlight++;
     try {
-      const { image } = frame;
-      if (image === null)
-        throw new AppError('SIGHTLINE_FRAME_SIZE_INVALID', 'a frame to be analysed came without an image');
-      const size = { widthPx: image.widthPx, heightPx: image.heightPx };
-      const outcome = await detect(image, frame.deadlineMs);
-      if (outcome.kind === 'detected') return analysed(frame, size, calledUs, outcome);
+      const done = await detect(frame, primary);
+      if (done !== 'expired') return analysed(frame, primary, model, calledUs, done);
       numbers.expired();
-      return record(frame, 'EXPIRED', { accounting: movedTo(frame.accounting, 'frames_dropped_deadline') });
+      return record(frame, model, 'EXPIRED', { accounting: movedTo(frame.accounting, 'frames_dropped_deadline') });
     } catch (error) {
-      return failed(frame, error);
+      return failed(frame, primary, model, error);
+    } finally {
+      primary.inFlight--;
+    }
+  }
+
+  /** A shadow must not keep the others waiting: what it has no room for it leaves out. */
+  function beginShadow(frame: SampledFrame, lane: ModelLane, calledUs: number): void {
+    const { image } = frame;
+    if (image === null || options.onShadow === undefined) return;
+    if (lane.shadowInFlight > lane.engine.workers) {
+      numbers.shadow('left_out');
+      return;
+    }
+    // The pixels are handed over with the frame, so the shadow gets its own.
+    const own: SampledFrame = {
+      ...frame,
+      image: image.format === 'jpeg' ? image : { ...image, data: image.data.slice() },
+    };
+    lane.shadowInFlight++;
+    const done = runShadow(own, lane, calledUs).finally(() => {
+      lane.shadowInFlight--;
+      shadows.delete(done);
+    });
+    shadows.add(done);
+  }
+
+  async function runShadow(frame: SampledFrame, lane: ModelLane, calledUs: number): Promise<void> {
+    const model: ModelRecord = { ...lane.model, role: 'SHADOW' };
+    let made: DetectionFrame;
+    try {
+      const done = await detect(frame, lane);
+      if (done === 'expired') {
+        numbers.shadow('left_out');
+        return;
+      }
+      made = analysed(frame, lane, model, calledUs, done);
+    } catch (error) {
+      made = failed(frame, lane, model, error);
+    }
+    try {
+      await options.onShadow?.(made);
+      lostShadow = '';
+    } catch (thrown) {
+      const { code, message } = toAppError(thrown);
+      numbers.shadow('lost');
+      if (lostShadow !== code) lane.logger.warn({ code, reason: message }, 'result of a shadow could not be handed on');
+      lostShadow = code;
     }
   }
 
   return {
     name: 'inference',
-    inputGeometry: { widthPx: input.widthPx, heightPx: input.heightPx, resize: input.resize },
-    model,
-    sizeFor: (sourceWidthPx, sourceHeightPx) => inferenceSize(sourceWidthPx, sourceHeightPx, input),
+    get inputGeometry() {
+      const { widthPx, heightPx, resize } = deck.active.engine.manifest.input;
+      return { widthPx, heightPx, resize };
+    },
+    get model() {
+      return deck.active.model;
+    },
+    stage: {
+      prepare: (model) => deck.prepare(model),
+      follow: (state) => deck.follow(state),
+    },
+    sizeFor: (sourceWidthPx, sourceHeightPx) =>
+      inferenceSize(sourceWidthPx, sourceHeightPx, deck.active.engine.manifest.input),
     start: () => engine.start(),
     finished: neverFinished,
     analyse,
     stale(frame) {
       numbers.stale();
+      const { model } = deck.lanesFor(frame.cameraId).primary;
       // A closing frame counts frames that were dropped or filtered in time.
-      if (frame.fate !== 'analyse') return record(frame, frame.fate === 'filtered' ? 'FILTERED_MOTION' : 'DROPPED', {});
+      if (frame.fate !== 'analyse')
+        return record(frame, model, frame.fate === 'filtered' ? 'FILTERED_MOTION' : 'DROPPED', {});
       const accounting = movedTo(frame.accounting, 'frames_dropped_ingest');
       const reasons = accounting.drops_by_reason;
-      return record(frame, 'DROPPED', {
+      return record(frame, model, 'DROPPED', {
         accounting: { ...accounting, drops_by_reason: { ...reasons, stale_epoch: (reasons.stale_epoch ?? 0) + 1 } },
       });
     },
-    whenFree: (signal) => engine.whenFree(signal),
-    drain: () => engine.drain(),
-    close: () => engine.close(),
+    whenFree: (signal) => deck.active.engine.whenFree(signal),
+    async drain() {
+      await Promise.all(shadows);
+      await deck.drain();
+    },
+    close: () => deck.close(),
     readiness(): Readiness {
-      return engine.state === 'running' ? { ready: true } : { ready: false, reason: `inference is ${engine.state}` };
+      const { state } = deck.active.engine;
+      return state === 'running' ? { ready: true } : { ready: false, reason: `inference is ${state}` };
     },
   };
 }
 
 type DetectedOutcome = Extract<EngineOutcome, { kind: 'detected' }>;
 
-interface RecordChange {
-  readonly failureCode?: string;
-  readonly objects?: readonly DetectedObjectRecord[];
-  readonly accounting?: AccountingRecord;
-  readonly timing?: Omit<TimingRecord, 'capture_to_result'>;
+/** `size`: of the picture as it was given to the model. */
+interface Detected {
+  readonly outcome: DetectedOutcome;
+  readonly size: SizePx;
 }
 
-function objectsOf(
-  boxes: Float32Array,
-  placed: ReturnType<typeof placeImage>,
-  crop: SampledFrame['crop'] | null,
-  labels: readonly string[],
-): DetectedObjectRecord[] {
-  const objects: DetectedObjectRecord[] = [];
-  for (let at = 0; at + detectionStride <= boxes.length; at += detectionStride) {
-    const [x1 = 0, y1 = 0, x2 = 0, y2 = 0, confidence = 0, classId = 0] = boxes.subarray(at, at + detectionStride);
-    const bbox = toPictureBox({ x1, y1, x2, y2 }, placed, crop ?? null);
-    // A box that lies wholly in the padding is none.
-    if (bbox !== null)
-      objects.push({ class_id: classId, class_name: labels[classId] ?? String(classId), confidence, bbox });
-  }
-  return objects;
+const noTime = { waitedMs: 0, preprocessMs: 0, inferenceMs: 0, postprocessMs: 0 };
+
+function settled({ outcome, size }: { readonly outcome: EngineOutcome; readonly size: SizePx }): Detected | 'expired' {
+  return outcome.kind === 'detected' ? { outcome, size } : 'expired';
 }
 
-/** Ingest counted this frame as analysed; it turned out otherwise, and the sum has to stay. */
-/** A recording was made long ago: what its age is at the end says nothing about us, so its time counts from ingest. */
-function latencyStartUs(times: FrameTimes): number {
-  return times.captureTimeSource === 'CONTAINER' ? times.ingestTimeUs : times.captureTimeUs;
-}
-
-function movedTo(
-  accounting: AccountingRecord,
-  field: 'frames_failed' | 'frames_dropped_deadline' | 'frames_dropped_ingest',
-): AccountingRecord {
-  return { ...accounting, frames_analysed: accounting.frames_analysed - 1, [field]: accounting[field] + 1 };
-}
-
-function inferenceNumbers(metrics: Metrics, engine: InferenceEngine) {
+function inferenceNumbers(metrics: Metrics, deck: ModelDeck) {
   const frames = metrics.counter({
     name: 'sightline_inference_frames_total',
     help: 'Frames that inference ended with, by outcome.',
@@ -253,13 +273,18 @@ function inferenceNumbers(metrics: Metrics, engine: InferenceEngine) {
   metrics
     .gauge({ name: 'sightline_inference_queue_frames', help: 'Frames that wait for an inference worker.' })
     .with({})
-    .follow(() => engine.queued);
+    .follow(() => deck.lanes.reduce((sum, { engine }) => sum + engine.queued, 0));
   const known = metrics
     .counter({
       name: 'sightline_inference_known_frames_total',
       help: 'Analysed frames whose boxes were known from an equal picture, so that the model was not run.',
     })
     .with({});
+  const shadow = metrics.counter({
+    name: 'sightline_inference_shadow_frames_total',
+    help: 'Frames for a shadow, by what became of them; left_out: it had no room.',
+    labels: ['outcome'],
+  });
   const analysed = frames.with({ outcome: 'analysed' });
   const expired = frames.with({ outcome: 'expired' });
   const failed = frames.with({ outcome: 'failed' });
@@ -275,6 +300,9 @@ function inferenceNumbers(metrics: Metrics, engine: InferenceEngine) {
       preprocess.observe(timing.preprocess / 1000);
       inference.observe(timing.inference / 1000);
       postprocess.observe(timing.postprocess / 1000);
+    },
+    shadow: (outcome: 'analysed' | 'failed' | 'left_out' | 'lost'): void => {
+      shadow.with({ outcome }).add();
     },
     known: (): void => {
       known.add();

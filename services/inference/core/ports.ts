@@ -1,4 +1,5 @@
 import type { JpegImage, PixelImage, Rgb24Image } from '#shared/core/frame';
+import type { ModelRef } from '#shared/core/rollout/rollout-state';
 import type { ModelManifest } from './model.ts';
 
 /** A model that was checked: its manifest, and the sha256 that its file really has. */
@@ -66,3 +67,6 @@ export interface InferenceEngine {
   /** Waits for runs in flight (they cannot be broken off without ending the process), then ends the workers. */
   close(): Promise<void>;
 }
+
+/** Makes an engine for a version, which its caller starts. Rejects where the version is not here, or is not what the reference says. */
+export type OpenEngine = (model: ModelRef) => Promise<InferenceEngine>;

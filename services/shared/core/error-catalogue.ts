@@ -341,6 +341,26 @@ export const errorCatalogue = {
     summary: 'The model refers to data outside its file or to operators outside the ONNX standard.',
     action: 'Save the model as one file with standard operators only.',
   },
+  SIGHTLINE_MODEL_UNSIGNED: {
+    exitCode: 3,
+    summary: 'A key for signatures of models is set, and this model has none.',
+    action: 'Sign it with `sightline models sign NAME` where the private key is, or take a model that is signed.',
+  },
+  SIGHTLINE_MODEL_SIGNATURE_INVALID: {
+    exitCode: 3,
+    summary: 'The signature of the model does not fit its manifest, its file or the key that is set.',
+    action: 'Do not run it: fetch it again from where it was signed, or check which key was configured.',
+  },
+  SIGHTLINE_ROLLOUT_REFUSED: {
+    exitCode: 3,
+    summary: 'The step makes no sense where the roll-out of models stands now.',
+    action: 'Run `sightline models show` to see where it stands.',
+  },
+  SIGHTLINE_ROLLOUT_CHANGED: {
+    exitCode: 3,
+    summary: 'Somebody else made a step of the roll-out at the same time.',
+    action: 'Look at `sightline models show` and give the command again if it is still wanted.',
+  },
   SIGHTLINE_RECORD_UNDECODABLE: {
     exitCode: 3,
     summary: 'A record on a topic cannot be read.',

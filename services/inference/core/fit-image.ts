@@ -1,0 +1,76 @@
+import type { PixelImage, SampledFrame } from '#shared/core/frame';
+import { inferenceSize, type InputGeometry, type SizePx } from '#shared/core/inference-geometry';
+
+/**
+ * The size that a frame's picture has to have for this input; null where it has it. Ingest scales for one model, and while versions with
+ * inputs of two sizes work side by side the other one gets its pictures from here.
+ */
+export function wantedSize(
+  frame: Pick<SampledFrame, 'sourceWidthPx' | 'sourceHeightPx' | 'crop'>,
+  image: SizePx,
+  input: InputGeometry,
+): SizePx | null {
+  const { crop } = frame;
+  // As ingest cut it out: whole pixels.
+  const widthPx = Math.max(1, Math.round(frame.sourceWidthPx * (crop?.width ?? 1)));
+  const heightPx = Math.max(1, Math.round(frame.sourceHeightPx * (crop?.height ?? 1)));
+  const wanted = inferenceSize(widthPx, heightPx, input);
+  const fits = image.widthPx <= input.widthPx && image.heightPx <= input.heightPx;
+  const isNear = Math.abs(image.widthPx - wanted.widthPx) <= 1 && Math.abs(image.heightPx - wanted.heightPx) <= 1;
+  return fits && isNear ? null : wanted;
+}
+
+/** Scales a picture: bilinear where it grows, the mean of what each pixel covers where it shrinks. The result has memory of its own. */
+export function scaleImage(image: PixelImage, size: SizePx): PixelImage {
+  const columns = spans(image.widthPx, size.widthPx);
+  const rows = spans(image.heightPx, size.heightPx);
+  const [pixelStep, rowStep, planeStep, outPixel, outPlane] =
+    image.format === 'gbrp'
+      ? [1, image.widthPx, image.widthPx * image.heightPx, 1, size.widthPx * size.heightPx]
+      : [3, 3 * image.widthPx, 1, 3, 1];
+  const data = new Uint8Array(size.widthPx * size.heightPx * 3);
+  const line = new Float32Array(image.widthPx);
+  for (let channel = 0; channel < 3; channel++) {
+    const source = channel * planeStep;
+    let target = channel * outPlane;
+    for (const { first, weights } of rows) {
+      line.fill(0);
+      weights.forEach((weight, index) => {
+        let at = source + (first + index) * rowStep;
+        for (let x = 0; x < line.length; x++, at += pixelStep)
+          line[x] = (line[x] ?? 0) + weight * (image.data[at] ?? 0);
+      });
+      for (const column of columns) {
+        let sum = 0.5;
+        column.weights.forEach((weight, index) => (sum += weight * (line[column.first + index] ?? 0)));
+        data[target] = sum;
+        target += outPixel;
+      }
+    }
+  }
+  return { format: image.format, ...size, data };
+}
+
+interface Span {
+  readonly first: number;
+  /** Sum to 1. */
+  readonly weights: readonly number[];
+}
+
+/** For each target pixel the source pixels that it is made of. */
+function spans(from: number, to: number): Span[] {
+  const scale = from / to;
+  const reach = Math.max(1, scale);
+  return Array.from({ length: to }, (_, index) => {
+    const centre = (index + 0.5) * scale - 0.5;
+    const first = Math.max(0, Math.ceil(centre - reach));
+    const last = Math.min(from - 1, Math.floor(centre + reach));
+    const raw = Array.from({ length: last - first + 1 }, (__, at) =>
+      Math.max(0, 1 - Math.abs(first + at - centre) / reach),
+    );
+    const sum = raw.reduce((total, weight) => total + weight, 0);
+    return sum > 0
+      ? { first, weights: raw.map((weight) => weight / sum) }
+      : { first: Math.min(from - 1, Math.max(0, Math.round(centre))), weights: [1] };
+  });
+}
