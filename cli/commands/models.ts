@@ -13,6 +13,7 @@ import { textTable } from '../results/text-table.ts';
 import { registerModelsAdd } from './models-add.ts';
 import { registerModelsEval } from './models-eval.ts';
 import { registerModelsPull } from './models-pull.ts';
+import { registerModelsRollout } from './models-rollout.ts';
 import { registerModelTools } from './model-tools.ts';
 
 const modelHelp = 'name of a model, path of its manifest, or path of its .onnx file';
@@ -22,9 +23,11 @@ interface CommonOptions {
   readonly modelsDir?: string;
 }
 
-/** `sightline models list|verify|add|pull|eval|bench|quantise|convert`. */
+/** `sightline models list|verify|add|pull|eval|bench|quantise|convert`, and the steps of a roll-out. */
 export function registerModelsCommands(program: Command): void {
-  const models = program.command('models').description('fetch, add, list, check, measure and time models');
+  const models = program
+    .command('models')
+    .description('fetch, add, check and measure models, and roll out new versions');
 
   models
     .command('list')
@@ -56,6 +59,7 @@ export function registerModelsCommands(program: Command): void {
     .option('--json', 'print one JSON object')
     .action((name: string, options: CommonOptions & { readonly runs: number }) => bench(name, options));
 
+  registerModelsRollout(models);
   registerModelTools(models);
 }
 

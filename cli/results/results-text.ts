@@ -29,6 +29,7 @@ export function verifyText(report: VerifyReport, input: Pick<ResultsInput, 'kind
     );
   }
   if (report.repeats > 0) parts.push(`${plural(report.repeats, 'record')} came again and counted once\n`);
+  if (report.shadows > 0) parts.push(`${plural(report.shadows, 'record')} of a model in shadow beside them\n`);
   for (const { rule, file, camera_id, epoch, frame_seq, text } of report.violations) {
     const where = [
       camera_id,

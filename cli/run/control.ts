@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { schemas } from '#schemas';
@@ -7,6 +7,7 @@ import { AppError, toAppError } from '#shared/core/errors';
 import type { SampledFrame } from '#shared/core/frame';
 import type { Logger } from '#shared/core/logger';
 import type { MetricStore } from '#shared/core/metric-store';
+import type { RolloutController } from '#shared/core/rollout/rollout-controller';
 import { createJpegEncoder } from '#shared/images/jpeg-encoder';
 import { createMetricsText } from '#shared/runtime/metrics';
 import { packageVersion } from '#shared/runtime/package-version';
@@ -20,10 +21,12 @@ import { createFirstToken } from '../../services/control/core/first-token.ts';
 import type { LiveHub } from '../../services/control/core/live-hub.ts';
 import { openRegisteredCameras } from '../../services/control/core/registered-cameras.ts';
 import { createToken } from '../../services/control/core/tokens.ts';
+import type { ModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
 import { fileEntry, probeByRules, registrationRules } from '../control/camera-rules.ts';
 import { webRoot } from '../control/web-root.ts';
+import { listModelEntries } from '../models/model-entries.ts';
 import type { EmbeddedPipeline } from './embedded-pipeline.ts';
 import { readCpuTime } from './process-cpu.ts';
 
@@ -37,7 +40,8 @@ export interface ControlOptions {
   readonly denyLoopback: boolean;
   readonly denyPrivate: boolean;
   readonly results: string;
-  readonly model: { readonly name: string; readonly version: string; readonly digest: string };
+  readonly library: ModelLibrary;
+  readonly rollouts: RolloutController | undefined;
   readonly cameras: readonly CameraSpec[];
   readonly pipeline: EmbeddedPipeline;
   readonly hub: LiveHub;
@@ -54,6 +58,8 @@ export interface Control {
 }
 
 const localTokenFile = 'local-token';
+/** Where the API of the run is that uses this state folder, for the command line. */
+const localAddressFile = 'local-api';
 /** Too few frames say nothing about what one costs. */
 const enoughFrames = 200;
 const portsTried = 20;
@@ -62,7 +68,7 @@ const loopbackHosts: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localho
 
 /** The API of a run: cameras come and go by it, and are remembered in the state folder. */
 export async function startControl(options: ControlOptions): Promise<Control> {
-  const { stateDir, clock, logger, pipeline, hub } = options;
+  const { stateDir, clock, logger, pipeline, hub, rollouts } = options;
   const secretBox = await loadSecretBox(process.env, stateDir);
   const registry = createSqliteCameraRegistry({ stateDir, logger });
   await registry.open();
@@ -111,7 +117,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
         facts: () => {
           const { ready, reason = null } = pipeline.readiness();
           return {
-            ...{ version: packageVersion, mode: 'embedded', started_at: startedAt, model: options.model },
+            ...{ version: packageVersion, mode: 'embedded', started_at: startedAt, model: activeModel(pipeline) },
             results: options.results,
             topics: topicsOf(options.results),
             services: [{ name: 'sightline', ready, reason }],
@@ -124,9 +130,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
           return { cores: availableParallelism(), cpuMsPerFrame: measured, isMeasured };
         },
       },
-      models: {
-        list: async () => [{ ...options.model, state: 'ACTIVE', details: { digest: options.model.digest } }],
-      },
+      models: rollouts === undefined ? null : { list: () => listModelEntries(options.library), rollout: rollouts },
       schemas: Object.values(schemas).map(({ name, version, schema }) => ({ name, version, schema })),
       readiness: () => pipeline.readiness(),
       metricsText: createMetricsText(options.metrics),
@@ -136,10 +140,13 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   });
   const url = await listenNear(server, options);
   const token = await localToken(store.tokens, stateDir, clock);
+  const addressFile = join(stateDir, localAddressFile);
+  await writeFile(addressFile, `${url}\n`, { mode: 0o600 });
   for (const { camera_id: id } of await registry.list()) applySafely(id);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     stopWatching();
+    await rm(addressFile, { force: true });
     cameras.close();
     await server.app.close();
     await registry.close();
@@ -193,6 +200,11 @@ async function localToken(
   tokens.put(stored);
   await writeFile(join(stateDir, localTokenFile), `${text}\n`, { mode: 0o600 });
   return text;
+}
+
+function activeModel({ inference }: EmbeddedPipeline) {
+  const { name, version, digest } = inference.model;
+  return { name, version, digest };
 }
 
 function topicsOf(results: string) {

@@ -11,8 +11,8 @@ import type { Logger } from '#shared/core/logger';
 import type { Metrics } from '#shared/core/metrics';
 import type { Readiness, Service } from '#shared/core/service';
 import { packageVersion } from '#shared/runtime/package-version';
-import type { InferenceEngine } from '../../services/inference/core/ports.ts';
-import { createInferenceService } from '../../services/inference/service.ts';
+import type { InferenceEngine, OpenEngine } from '../../services/inference/core/ports.ts';
+import { createInferenceService, type InferenceService } from '../../services/inference/service.ts';
 import { ingestDefaults } from '../../services/ingest/config.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
 import type { CameraSnapshot } from '../../services/ingest/core/camera-supervisor.ts';
@@ -24,11 +24,15 @@ export interface EmbeddedPipelineOptions {
   readonly cameras: readonly CameraSpec[];
   readonly openSource: OpenFrameSource;
   readonly engine: InferenceEngine;
+  /** For other versions of the model while it runs. */
+  readonly openEngine: OpenEngine;
   readonly epochs: EpochStore;
   readonly pool: FrameBufferPool;
   readonly results: ResultsWriter;
-  /** Called for every record that was written; for the summary and the live view. */
+  /** Called for every record of a camera that was written; for the summary and the live view. */
   readonly onDetections: (record: DetectionFrame) => void;
+  /** Called for every record that was written, those of a model in shadow too. */
+  readonly onRecord?: (record: DetectionFrame) => void;
   /** Called for every status that was written. */
   readonly onStatus?: (status: CameraStatus) => void;
   /** Sees every frame before it is handed over; must not keep its pixels. */
@@ -42,6 +46,8 @@ export interface EmbeddedPipelineOptions {
 
 export interface EmbeddedPipeline extends Service {
   readonly ingest: Pick<IngestService, 'put' | 'refuse' | 'remove'>;
+  /** The model that is active, and where roll-outs are carried out. */
+  readonly inference: Pick<InferenceService, 'model' | 'inputGeometry' | 'stage'>;
   cameras(): readonly CameraSnapshot[];
   results(): ResultsCounts;
 }
@@ -56,7 +62,10 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
   const producer = (service: string): ProducerRecord => ({ service, instance_id: instanceId, version: packageVersion });
   // One frame of a camera waits here while others are run; more would only make live results later, and files wait anyway.
   const bus = createMemoryMessageBus({ capacityPerKey: 1 });
-  const inference = createInferenceService({ engine, producer: producer('inference'), clock, logger, metrics });
+  const inference = createInferenceService({
+    ...{ engine, openEngine: options.openEngine, producer: producer('inference'), clock, logger, metrics },
+    onShadow: (record) => bus.publish(detectionsTopic, { key: record.header.camera_id, value: record }),
+  });
   let failure: AppError | undefined;
   const ingest = createIngestService({
     cameras: options.cameras,
@@ -90,7 +99,8 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
 
   async function writeDetections(record: DetectionFrame): Promise<void> {
     await results.writeDetections(record);
-    onDetections(record);
+    options.onRecord?.(record);
+    if (record.model.role !== 'SHADOW') onDetections(record);
   }
 
   async function writeStatus(status: CameraStatus): Promise<void> {
@@ -120,6 +130,8 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
     await Promise.race([ingest.drain(), failed.promise]);
     await Promise.race([bus.idle(), failed.promise]);
     await inference.drain();
+    // Records of a model in shadow may have come last.
+    await Promise.race([bus.idle(), failed.promise]);
     // What has not arrived by then is told by close(), with the reason.
     if (results.drain !== undefined) await Promise.race([results.drain(), clock.sleep(deliveryTimeoutMs)]);
   }
@@ -143,6 +155,7 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
   return {
     name: 'sightline',
     ingest,
+    inference,
     start,
     finished: Promise.race([ingest.finished.then(() => results.drain?.()), failed.promise]),
     drain,

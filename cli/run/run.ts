@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Clock } from '#shared/core/clock';
 import { AppError } from '#shared/core/errors';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
+import type { InputGeometry } from '#shared/core/inference-geometry';
 import type { Logger } from '#shared/core/logger';
 import { createMetricStore, type MetricStore } from '#shared/core/metric-store';
 import type { HealthServer } from '#shared/runtime/health-server';
@@ -12,7 +13,7 @@ import { packageVersion } from '#shared/runtime/package-version';
 import { superviseService } from '#shared/runtime/run-service';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openSqliteEpochStore } from '#shared/store/sqlite-epoch-store';
-import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import { createModelLibrary, type LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
 import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
@@ -21,13 +22,13 @@ import { parseDestination } from '../../services/results/core/destination.ts';
 import { createRunSummary } from '../../services/results/core/run-summary.ts';
 import { createResultsWriter } from '../../services/results/results-writer.ts';
 import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
-import { chooseModel } from '../models/chosen-model.ts';
 import { createCameraSpecs } from './camera-specs.ts';
 import { createEmbeddedPipeline, type EmbeddedPipeline } from './embedded-pipeline.ts';
 import { LiveRows } from './live-rows.ts';
 import { readCpuTime } from './process-cpu.ts';
 import { startProgressLog } from './progress-log.ts';
 import { reportCameras, type RunReport } from './run-report.ts';
+import { createVersionLoader, openRunRollout, startRollouts } from './run-rollout.ts';
 import { runSettings, type RunSettings } from './run-settings.ts';
 import { withDuration, withEarlierEnd } from './with-duration.ts';
 
@@ -73,25 +74,28 @@ export async function run(request: RunRequest): Promise<void> {
   const library = createModelLibrary({
     directories: modelDirectories({ modelsDir: settings.models_dir, stateDir }, process.env),
   });
-  const chosen = await chooseModel(library, settings.model);
+  const isServed = servesControl(settings);
+  const rollout = await openRunRollout(library, { setting: settings.model, stateDir, isServed });
+  const { chosen } = rollout;
   const model = await library.load(chosen.nameOrPath);
   if (chosen.reason !== undefined) logger.info({ model: model.manifest.name }, chosen.reason);
   // After the model: a demo clip may be a long download, and without a model it would be for nothing.
   const cameras = named.length > 0 ? named : [await demoCamera(settings, stateDir, logger)];
   const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
-  const engine = createWorkerThreadEngine({
-    model,
-    clock,
-    logger,
-    thresholds: {
-      ...(settings.threshold === undefined ? {} : { score: settings.threshold }),
-      perClass: settings.thresholds,
-    },
-    ...(settings.threads === undefined ? {} : { workers: settings.threads }),
-    recycle: (data) => {
-      pool.give(data);
-    },
-  });
+  const engineOf = (version: LoadedModel) =>
+    createWorkerThreadEngine({
+      ...{ model: version, clock, logger },
+      thresholds: {
+        ...(settings.threshold === undefined ? {} : { score: settings.threshold }),
+        perClass: settings.thresholds,
+      },
+      ...(settings.threads === undefined ? {} : { workers: settings.threads }),
+      recycle: (data) => {
+        pool.give(data);
+      },
+    });
+  const engine = engineOf(model);
+  const loadVersion = createVersionLoader(library, model);
   const readerGone = Promise.withResolvers<void>();
   const results =
     destination.kind === 'kafka'
@@ -114,9 +118,10 @@ export async function run(request: RunRequest): Promise<void> {
           clock,
         });
   const metrics = createMetricStore();
+  let geometry = (): InputGeometry => model.manifest.input;
   const openSource = await createFfmpegSources({
     ffmpegPath: settings.ffmpeg,
-    geometry: model.manifest.input,
+    geometry: () => geometry(),
     pool,
     policy: { denyLoopback: settings.deny_loopback, denyPrivate: settings.deny_private },
     stateDir,
@@ -124,14 +129,16 @@ export async function run(request: RunRequest): Promise<void> {
     logger,
   });
   const summary = createRunSummary();
-  const served = await controlOf(settings, clock);
+  const served = isServed ? await openServed(clock) : undefined;
   const pipeline = createEmbeddedPipeline({
     cameras,
     openSource,
     engine,
+    openEngine: async (ref) => engineOf(await loadVersion(ref)),
     epochs: await openSqliteEpochStore(stateDir),
     pool,
     results,
+    onRecord: (record) => rollouts?.observe(record),
     onDetections: (record) => {
       summary.add(record);
       liveRows.add(record);
@@ -149,6 +156,8 @@ export async function run(request: RunRequest): Promise<void> {
     metrics,
   });
   snapshots = () => pipeline.cameras();
+  geometry = () => pipeline.inference.inputGeometry;
+  const rollouts = await startRollouts(rollout.log, { stage: pipeline.inference.stage, clock, logger });
 
   const { name, version, digest } = { ...model.manifest, digest: model.digest };
   logger.info(
@@ -160,8 +169,9 @@ export async function run(request: RunRequest): Promise<void> {
   const stopProgress = display === undefined ? startProgressLog(logger, () => liveRows.rows(snapshots())) : undefined;
   const startedUs = clock.nowUs();
   const startedMs = clock.monotonicMs();
+  await rollouts?.open({ name, version, digest });
   const control = await served?.start({
-    ...{ stateDir, cameras, pipeline, metrics, clock, logger, hub: served.hub, model: { name, version, digest } },
+    ...{ stateDir, cameras, pipeline, metrics, clock, logger, hub: served.hub, library, rollouts },
     ...{ host: settings.http.host, port: settings.http.port ?? defaultHttpPort },
     ...{ isPortFree: settings.http.port === undefined, results: settings.results, allowHttp: settings.allow_http },
     ...{ denyLoopback: settings.deny_loopback, denyPrivate: settings.deny_private },
@@ -180,15 +190,17 @@ export async function run(request: RunRequest): Promise<void> {
   stopProgress?.();
   await health?.close();
   await control?.close();
+  await rollouts?.close();
 
   const cpu = readCpuTime();
+  const last = pipeline.inference.model;
   const figures = summary.summary({ cpuMs: cpu.totalMs });
   const report: RunReport = {
     sightline_version: packageVersion,
     started_at: new Date(startedUs / 1000).toISOString(),
     ended_at: new Date(clock.nowUs() / 1000).toISOString(),
     wall_seconds: (clock.monotonicMs() - startedMs) / 1000,
-    model: { name, version, digest },
+    model: { name: last.name, version: last.version, digest: last.digest },
     results: settings.results,
     cpu: { total_ms: cpu.totalMs, children_counted: cpu.children },
     cameras: reportCameras(pipeline.cameras(), figures),
@@ -210,8 +222,11 @@ export async function run(request: RunRequest): Promise<void> {
 }
 
 /** The API: where a port is named, and for people at a terminal; not for files that are read to their end. */
-async function controlOf({ http, until_end: untilEnd }: RunSettings, clock: Clock) {
-  if (untilEnd || (http.port === undefined && !process.stderr.isTTY)) return undefined;
+function servesControl({ http, until_end: untilEnd }: RunSettings): boolean {
+  return !untilEnd && (http.port !== undefined || process.stderr.isTTY);
+}
+
+async function openServed(clock: Clock) {
   const [{ createPictureTap, startControl }, { LiveHub }] = await Promise.all([
     import('./control.ts'),
     import('../../services/control/core/live-hub.ts'),

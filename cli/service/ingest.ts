@@ -35,7 +35,7 @@ export async function runIngest(request: ServiceRequest): Promise<void> {
       cameras: createCameraSpecs({ ...settings, until_end: false }, process.env),
       openSource: await createFfmpegSources({
         ffmpegPath: settings.ffmpeg,
-        geometry: manifest.input,
+        geometry: () => manifest.input,
         output: 'jpeg',
         pool,
         policy: { denyLoopback: settings.deny_loopback, denyPrivate: settings.deny_private },

@@ -1,5 +1,7 @@
 import type { CameraStatus, DetectionFrame } from '#schemas';
 import { AppError } from '#shared/core/errors';
+import { createRolloutController } from '#shared/core/rollout/rollout-controller';
+import { createMemoryRolloutLog } from '#shared/core/rollout/rollout-log';
 import { systemClock } from '#shared/runtime/system-clock';
 import { chainStart, linkEntry, type AuditEntry } from '../../services/control/core/audit-chain.ts';
 import type {
@@ -7,6 +9,8 @@ import type {
   CameraDraft,
   CameraEntry,
   LiveFeed,
+  ModelCatalogue,
+  ModelEntry,
   ProbeVerdict,
   TokenStore,
 } from '../../services/control/core/ports.ts';
@@ -15,6 +19,7 @@ import { createToken } from '../../services/control/core/tokens.ts';
 import type { Role } from '../../services/control/core/access.ts';
 import { createApiServer, type ApiServer } from '../../services/control/adapters/http/server.ts';
 import { silentLogger } from './ingest-doubles.ts';
+import { makeModelRef } from './rollout-doubles.ts';
 
 export class MemoryCameras implements CameraDirectory {
   readonly drafts = new Map<string, CameraDraft>();
@@ -130,6 +135,30 @@ export interface TestApiOptions {
   readonly requestTimeoutMs?: number;
 }
 
+/** Two versions of a model, the first one active, and nobody who would have to load them. */
+async function testModels(): Promise<ModelCatalogue> {
+  const rollout = createRolloutController({
+    log: createMemoryRolloutLog(),
+    judges: false,
+    // Its watch on the gate would outlive the test.
+    clock: { ...systemClock, sleep: () => new Promise(() => undefined) },
+    logger: silentLogger,
+  });
+  const entry = (version: string): ModelEntry => ({
+    ...makeModelRef('yolox-nano', version),
+    ...{
+      family: 'yolox',
+      inputWidthPx: 416,
+      inputHeightPx: 416,
+      labels: ['person'],
+      precision: 'FP32',
+      licence: 'MIT',
+    },
+  });
+  await rollout.open(makeModelRef('yolox-nano', '1'));
+  return { list: async () => [entry('1'), entry('2')], rollout };
+}
+
 /** The real server on doubles of what it stands on. */
 export async function startTestApi(options: TestApiOptions = {}): Promise<TestApi> {
   const cameras = new MemoryCameras();
@@ -159,6 +188,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     nextPicture: async () => undefined,
   };
   const logged: unknown[] = [];
+  const models = await testModels();
   const server = await createApiServer({
     requestsPerMinute: options.requestsPerMinute ?? 100_000,
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
@@ -191,7 +221,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
         }),
         load: () => ({ cores: options.cores ?? 64, cpuMsPerFrame: 30, isMeasured: false }),
       },
-      models: null,
+      models,
       schemas: [],
       readiness: () => ({ ready: true }),
       metricsText: async () => ({ contentType: 'text/plain', body: '' }),

@@ -42,7 +42,7 @@ export function testPicture(size: string, rate: number, seconds: number): string
 export async function openSources(options: Partial<FfmpegSourcesOptions> = {}) {
   return createFfmpegSources({
     ffmpegPath: 'ffmpeg',
-    geometry,
+    geometry: () => geometry,
     pool: createFrameBufferPool({ maxBytes: 1 << 24 }),
     clock: systemClock,
     logger: silentLogger,

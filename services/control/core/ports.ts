@@ -1,3 +1,5 @@
+import type { RolloutController } from '#shared/core/rollout/rollout-controller';
+import type { ModelRef } from '#shared/core/rollout/rollout-state';
 import type { BoundingBoxRecord, CameraStatus, DetectionFrame } from '#schemas';
 import type { AuditEntry, AuditFact } from './audit-chain.ts';
 import type { LoadFigures } from './capacity.ts';
@@ -216,14 +218,18 @@ export interface SystemPort {
   placementOf?(cameraId: string): CameraPlacement | null;
 }
 
-export interface ModelVersionRecord {
-  readonly name: string;
-  readonly version: string;
-  readonly state: string;
-  readonly details: Readonly<Record<string, string | number | boolean | null>>;
+/** A version that is here and could be run. */
+export interface ModelEntry extends ModelRef {
+  readonly family: string;
+  readonly inputWidthPx: number;
+  readonly inputHeightPx: number;
+  readonly labels: readonly string[];
+  readonly precision: string;
+  readonly licence: string;
 }
 
-/** Which model works on what share of the cameras. Absent until a process can change its model while it runs. */
+/** Versions of models, which of them works on what share of the cameras, and the steps that change it. */
 export interface ModelCatalogue {
-  list(): Promise<readonly ModelVersionRecord[]>;
+  list(): Promise<readonly ModelEntry[]>;
+  readonly rollout: Pick<RolloutController, 'state' | 'history' | 'report' | 'execute'>;
 }

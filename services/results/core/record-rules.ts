@@ -9,6 +9,7 @@ export type VerifyRule =
   | 'sum'
   | 'drops_by_reason'
   | 'decision'
+  | 'shadow'
   | 'message_id'
   | 'model'
   | 'time'
@@ -26,6 +27,24 @@ const clockToleranceUs = 1_000_000;
 export function checkRecord(record: DetectionFrame, report: Report): void {
   checkSums(record, report);
   checkDecision(record, report);
+  checkIdentity(record, report);
+  checkTimes(record, report);
+  checkBoxes(record, report);
+}
+
+/** The record of a model that only looks on: it accounts for nothing, since the camera's own record does. */
+export function checkShadow(record: DetectionFrame, report: Report): void {
+  const { accounting, decision } = record;
+  const {
+    target_fps: _target,
+    effective_fps: _effective,
+    load_state: _load,
+    drops_by_reason: drops,
+    ...counts
+  } = accounting;
+  if (Object.values(counts).some((count) => count !== 0) || Object.keys(drops).length > 0)
+    report('shadow', 'it accounts for frames, which the record of the camera does already');
+  if (decision !== 'ANALYSED' && decision !== 'FAILED') report('shadow', `it is ${decision}`);
   checkIdentity(record, report);
   checkTimes(record, report);
   checkBoxes(record, report);

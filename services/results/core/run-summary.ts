@@ -86,6 +86,8 @@ export function createRunSummary(): RunSummaryFold {
   return {
     add(record) {
       records += 1;
+      // What a shadow saw is no result of the camera.
+      if (record.model.role === 'SHADOW') return;
       const { camera_id: cameraId } = record.header;
       let totals = cameras.get(cameraId);
       if (totals === undefined) {

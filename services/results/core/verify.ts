@@ -1,5 +1,5 @@
 import type { CameraStatus, DetectionFrame } from '../../../schemas/index.ts';
-import { checkRecord, type Report as ReportProblem, type VerifyRule } from './record-rules.ts';
+import { checkRecord, checkShadow, type Report as ReportProblem, type VerifyRule } from './record-rules.ts';
 
 export interface Violation {
   readonly rule: VerifyRule;
@@ -41,6 +41,8 @@ export interface VerifyReport {
   readonly statuses: number;
   /** Records that came again and were left out; without `atLeastOnce` they are violations. */
   readonly repeats: number;
+  /** Records of models that only looked on. They are checked by themselves and account for nothing. */
+  readonly shadows: number;
   readonly cameras: readonly CameraVerdict[];
   readonly violation_count: number;
   /** The first ones. */
@@ -128,6 +130,7 @@ export function createVerifyFold(options: {
   let violationCount = 0;
   let statuses = 0;
   let repeats = 0;
+  let shadows = 0;
 
   const note = (violation: Violation): void => {
     violationCount += 1;
@@ -212,9 +215,14 @@ export function createVerifyFold(options: {
   return {
     addDetection(record, file) {
       const { camera_id: cameraId, epoch, frame_seq: frameSeq } = record.header;
-      const camera = cameraState(cameras, cameraId);
       const report = (rule: VerifyRule, text: string): void =>
         note({ rule, file, camera_id: cameraId, epoch, frame_seq: frameSeq, text });
+      if (record.model.role === 'SHADOW') {
+        shadows += 1;
+        checkShadow(record, report);
+        return;
+      }
+      const camera = cameraState(cameras, cameraId);
       if (options.atLeastOnce === true && cameBefore(camera, record.header.message_id)) {
         repeats += 1;
         return;
@@ -290,6 +298,7 @@ export function createVerifyFold(options: {
         frames_received: verdicts.reduce((sum, camera) => sum + camera.frames_received, 0),
         statuses,
         repeats,
+        shadows,
         cameras: verdicts,
         violation_count: violationCount,
         violations,

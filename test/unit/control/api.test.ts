@@ -88,7 +88,7 @@ describe('who may do what', () => {
       }
     }
     expect(tried).toBeGreaterThan(150);
-  });
+  }, 30_000);
 
   test('a camera comes with its rates', async () => {
     const api = await start();

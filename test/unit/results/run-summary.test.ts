@@ -89,3 +89,10 @@ test('shares the measured CPU time among analysed frames', () => {
   expect(fold.summary({ cpuMs: 120 }).cameras.map((camera) => camera.cpu_ms_per_analysed_frame)).toEqual([30, null]);
   expect(fold.summary().cameras[0]?.cpu_ms_per_analysed_frame).toBeNull();
 });
+
+test('what a model in shadow saw is no result of the camera', () => {
+  const fold = createRunSummary();
+  fold.add(makeDetectionFrame());
+  fold.add(makeDetectionFrame({ model: { role: 'SHADOW', digest: 'cd'.repeat(32) } }));
+  expect(fold.summary()).toMatchObject({ records: 2, cameras: [{ frames_analysed: 1, objects: 1 }] });
+});

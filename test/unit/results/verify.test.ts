@@ -298,3 +298,24 @@ describe('an epoch that goes on after another has begun', () => {
     expect(rules(verify([frame(1), frame(2), frame(1, 1, 5), stale(3), frame(2, 1, 5)], ends))).toEqual(['epoch_end']);
   });
 });
+
+describe('records of a model in shadow', () => {
+  const nothing = { frames_received: 0, frames_analysed: 0, frames_filtered: 0 };
+  const shadow = (frameSeq: number, accounting = nothing) =>
+    makeDetectionFrame({
+      header: { frame_seq: frameSeq },
+      model: { role: 'SHADOW', digest: 'cd'.repeat(32) },
+      accounting,
+    });
+
+  test('stand anywhere beside those of the camera and account for nothing', () => {
+    const report = verify([frame(1), shadow(1), frame(2), frame(3), shadow(3), shadow(2)]);
+    expect(report).toMatchObject({ holds: true, shadows: 3, records: 3, frames_received: 3 });
+  });
+
+  test('are a violation where they account for frames', () => {
+    expect(rules(verify([frame(1), shadow(1, { ...nothing, frames_received: 1, frames_analysed: 1 })]))).toEqual([
+      'shadow',
+    ]);
+  });
+});

@@ -15,6 +15,7 @@ import { addIdempotency } from './idempotency.ts';
 import { nameSchemas } from './openapi.ts';
 import { addCameraRoutes } from './routes/cameras.ts';
 import { addLiveRoutes, type LiveCounts } from './routes/live.ts';
+import { addModelRoutes } from './routes/models.ts';
 import { addHealthRoutes, addSystemRoutes } from './routes/system.ts';
 
 export interface RouteEntry {
@@ -123,6 +124,7 @@ export async function createApiServer({
     async (api: HttpApp) => {
       addCameraRoutes(api, ports);
       await addLiveRoutes(api, ports, counts);
+      addModelRoutes(api, ports);
       addSystemRoutes(api, ports, counts);
     },
     { prefix: '/api/v1' },

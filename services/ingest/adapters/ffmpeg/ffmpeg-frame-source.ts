@@ -16,7 +16,8 @@ import type { CameraRelay, openCameraRelay, RelayEnd } from '../relay/index.ts';
 
 export interface FfmpegSourcesOptions {
   readonly ffmpegPath: string;
-  readonly geometry: InputGeometry;
+  /** Asked for anew at each connection: by then another model may be at work. */
+  readonly geometry: () => InputGeometry;
   readonly pool: FrameBufferPool;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -42,6 +43,7 @@ export async function createFfmpegSources(options: FfmpegSourcesOptions): Promis
     const context: FfmpegContext = {
       output: 'planes',
       ...options,
+      geometry: options.geometry(),
       version,
       logger: options.logger.child({ camera: camera.id }),
     };

@@ -2,13 +2,14 @@ import type { DetectionFrame } from '../../../../schemas/index.ts';
 import type { Clock } from '../clock.ts';
 import { toAppError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import type { RolloutLog } from './rollout-log.ts';
+import { startName, type RolloutLog } from './rollout-log.ts';
 import { RolloutMonitor, type CandidateReport } from './rollout-monitor.ts';
 import {
   applyStep,
   initialRollout,
   modelKey,
   planStep,
+  sameModel,
   type ModelRef,
   type RolloutCommand,
   type RolloutState,
@@ -28,13 +29,18 @@ export interface RolloutControllerOptions {
   readonly stage?: RolloutStage;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Whether a canary is rolled back from here when it fails its gate. Default true. */
+  readonly judges?: boolean;
   /** How often the gate is looked at. Default 1 s. */
   readonly gateIntervalMs?: number;
 }
 
 export interface RolloutController {
-  /** Reads the steps so far and carries the state out that they come to. */
-  open(): Promise<void>;
+  /**
+   * Reads the steps so far and carries the state out that they come to. `startedWith` is the model that is loaded already; where the steps
+   * say another one, its activation is a step too. A candidate that can no longer be loaded is rolled back.
+   */
+  open(startedWith?: ModelRef): Promise<void>;
   state(): RolloutState;
   /** Oldest first. */
   history(): readonly RolloutStep[];
@@ -55,13 +61,17 @@ export function createRolloutController(options: RolloutControllerOptions): Roll
   const monitor = new RolloutMonitor();
   const stopping = new AbortController();
   let state = initialRollout;
+  /** One thing after another: a step is planned on the state that the one before it has left. */
   let work: Promise<unknown> = Promise.resolve();
+  /** The step that is being made here; its models are loaded. */
+  let making = 0;
   let watching: Promise<void> | undefined;
   let stopWatching: (() => void) | undefined;
 
-  function hold(next: RolloutState): void {
-    state = next;
-    monitor.follow(state);
+  function inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = work.then(task);
+    work = done.catch(() => undefined);
+    return done;
   }
 
   async function prepareAll({ active, candidate }: RolloutState): Promise<void> {
@@ -71,63 +81,98 @@ export function createRolloutController(options: RolloutControllerOptions): Roll
   function heard(step: RolloutStep): void {
     const next = applyStep(state, step);
     if (next === state) return;
-    hold(next);
-    const { action, model, by, reason, share, cameras } = step;
+    state = next;
+    monitor.follow(state);
+    const { revision, action, model, by, reason, share, cameras } = step;
     logger.info({ action, model: modelKey(model), share, ...(cameras && { cameras }), by, reason }, 'model roll-out');
-    stage?.follow(state);
+    if (stage === undefined) return;
+    // From the next frame on; what others have decided has to be loaded first.
+    if (revision === making) stage.follow(state);
+    else void inTurn(carryOut); // it never rejects
+  }
+
+  /** Brings what works here to the state that was decided elsewhere. What cannot be loaded is rolled back for everybody. */
+  async function carryOut(): Promise<void> {
+    const wanted = state;
+    if (stage === undefined || wanted.active === null || stopping.signal.aborted) return;
+    try {
+      await prepareAll(wanted);
+      // Else another step came meanwhile, and its own turn is next.
+      if (wanted === state) stage.follow(wanted);
+    } catch (thrown) {
+      await rollBackBroken(wanted, thrown);
+    }
+  }
+
+  async function rollBackBroken(wanted: RolloutState, thrown: unknown): Promise<void> {
+    const { code, message } = toAppError(thrown);
+    logger.error({ code, reason: message }, 'a version of the roll-out cannot be loaded');
+    if (wanted !== state || stopping.signal.aborted) return;
+    try {
+      await make({ action: 'rollback', by: startName, reason: `cannot be loaded: ${code}: ${message}` });
+    } catch (failure) {
+      logger.error({ code: toAppError(failure).code, reason: toAppError(failure).message }, 'it stays as it is here');
+    }
   }
 
   async function make(command: RolloutCommand): Promise<RolloutStep> {
     const opinion = monitor.report()?.gate;
-    const step = planStep(state, command, {
+    const planned = planStep(state, command, {
       timeUs: clock.nowUs(),
       ...(opinion === undefined ? {} : { gate: opinion }),
     });
     try {
-      await prepareAll(applyStep(state, step));
+      await prepareAll(applyStep(state, planned));
+      making = planned.revision;
+      // Loading may have taken seconds.
+      const step = { ...planned, timeUs: clock.nowUs() };
       await log.append(step);
+      return step;
     } catch (error) {
       // What was loaded for the step leaves memory again.
-      if (state.active !== null) stage?.follow(state);
+      void inTurn(carryOut); // it never rejects
       throw error;
+    } finally {
+      making = 0;
     }
-    return step;
   }
 
-  /** One after another: a step is planned on the state that the one before it has left. */
-  function execute(command: RolloutCommand): Promise<RolloutStep> {
-    const made = work.then(() => make(command));
-    work = made.catch(() => undefined);
-    return made;
-  }
+  const execute = (command: RolloutCommand): Promise<RolloutStep> => inTurn(() => make(command));
 
   async function lookAtGate(): Promise<void> {
+    await log.refresh();
     const { candidate } = state;
     const gate = monitor.report()?.gate;
-    if (candidate?.mode !== 'canary' || gate?.verdict !== 'fail') return;
+    if (options.judges === false || candidate?.mode !== 'canary' || gate?.verdict !== 'fail') return;
     logger.warn({ model: modelKey(candidate.model), reason: gate.reason }, 'the canary fails its gate');
     await execute({ action: 'rollback', by: 'gate', reason: `gate: ${gate.reason}` });
   }
 
   async function watchGate(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      await clock.sleep(options.gateIntervalMs ?? 1_000, stopping.signal).catch(() => undefined);
-      if (stopping.signal.aborted) return;
+    const waited = (): Promise<boolean> =>
+      clock.sleep(options.gateIntervalMs ?? 1_000, stopping.signal).then(
+        () => true,
+        () => false,
+      );
+    while (await waited()) {
       await lookAtGate().catch((thrown: unknown) => {
         const { code, message } = toAppError(thrown);
-        logger.error({ code, reason: message }, 'the canary could not be rolled back, trying again');
+        logger.error({ code, reason: message }, 'the gate of the canary could not be looked after, trying again');
       });
     }
   }
 
   return {
-    async open() {
+    async open(startedWith) {
       await log.open();
-      hold(log.steps().reduce(applyStep, initialRollout));
+      state = log.steps().reduce(applyStep, initialRollout);
+      monitor.follow(state);
       stopWatching = log.watch(heard);
-      if (state.active !== null) {
-        await prepareAll(state);
-        stage?.follow(state);
+      if (startedWith !== undefined && !sameModel(state.active, startedWith)) {
+        const reason = 'the process was started with it';
+        await execute({ action: 'activate', model: startedWith, by: startName, reason, force: true });
+      } else {
+        await inTurn(carryOut);
       }
       watching ??= watchGate();
     },

@@ -7,6 +7,8 @@ export interface RolloutLog {
   open(): Promise<void>;
   /** All steps so far, oldest first. */
   steps(): readonly RolloutStep[];
+  /** Reads what other processes have appended, where that is not told by itself. */
+  refresh(): Promise<void>;
   /** Resolves when the step is kept. Throws SIGHTLINE_ROLLOUT_CHANGED where another step has its revision. */
   append(step: RolloutStep): Promise<void>;
   /** Calls `listener` for each step that is kept from now on, also one of another process. Returns what ends it. */
@@ -14,6 +16,9 @@ export interface RolloutLog {
   /** May be called twice. */
   close(): Promise<void>;
 }
+
+/** Who makes the steps that a start makes by itself. */
+export const startName = 'start';
 
 export function rolloutChanged(revision: number): AppError {
   return new AppError('SIGHTLINE_ROLLOUT_CHANGED', `step ${revision} was made by somebody else meanwhile`, {
@@ -28,6 +33,7 @@ export function createMemoryRolloutLog(): RolloutLog {
   return {
     open: () => Promise.resolve(),
     steps: () => steps,
+    refresh: () => Promise.resolve(),
     append(step) {
       if (step.revision !== steps.length + 1) return Promise.reject(rolloutChanged(step.revision));
       steps.push(step);

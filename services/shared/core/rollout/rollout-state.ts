@@ -213,7 +213,7 @@ function namedModel(state: RolloutState, command: RolloutCommand): ModelRef {
   const known = state.versions.get(modelKey(model));
   if (known?.state === 'RETIRED' && command.force !== true)
     throw refused(`${modelKey(model)} is retired`, 'Take another version, or bring it back with --force.');
-  if (known !== undefined && known.model.digest !== model.digest)
+  if (known !== undefined && known.model.digest !== model.digest && command.force !== true)
     throw refused(
       `${modelKey(model)} was another file before`,
       'A version never changes: give the new file a version of its own.',

@@ -90,11 +90,7 @@ describe('what is refused', () => {
     ['retiring the candidate', canary, command('retire', { model: b })],
     ['retiring twice', retired, command('retire', { model: b })],
     ['activating a retired version', retired, command('activate', { model: b })],
-    [
-      'another file of a known version',
-      retired,
-      command('shadow', { model: { ...b, digest: 'f'.repeat(64) }, force: true }),
-    ],
+    ['another file of a known version', retired, command('shadow', { model: { ...b, digest: 'f'.repeat(64) } })],
     ['a share above all', started, command('shadow', { model: b, share: 1.1 })],
     ['a share that is no number', started, command('shadow', { model: b, share: Number.NaN })],
     ['a share and names of cameras', started, command('shadow', { model: b, share: 0.1, cameras: ['x'] })],

@@ -69,18 +69,6 @@ export function addSystemRoutes(app: HttpApp, ports: ApiPorts, counts: LiveCount
     async () => ({ items: [...ports.schemas] }),
   );
 
-  app.get(
-    '/models',
-    {
-      config: { access: { role: 'viewer', scope: 'none' } },
-      schema: { tags, summary: 'The models that work here', response: { ...problems(), 200: schema.ModelList } },
-    },
-    async () => {
-      const items = (await ports.models?.list()) ?? [];
-      return { items: items.map((model) => ({ ...model, details: { ...model.details } })) };
-    },
-  );
-
   const tokenTags = ['tokens'];
   app.get(
     '/tokens',

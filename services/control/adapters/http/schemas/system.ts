@@ -93,14 +93,3 @@ export const SchemaList = strict(
   { items: Type.Array(strict({ name: Type.String(), version: Type.Integer(), schema: Type.Unknown() })) },
   { title: 'SchemaList', description: 'Avro schemas of the records, for readers without a registry.' },
 );
-
-export const ModelVersion = strict(
-  {
-    name: Type.String(),
-    version: Type.String(),
-    state: Type.String({ description: 'ACTIVE, SHADOW, CANARY, REGISTERED, …' }),
-    details: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()])),
-  },
-  { title: 'ModelVersion' },
-);
-export const ModelList = strict({ items: Type.Array(ModelVersion) }, { title: 'ModelList' });

@@ -1,0 +1,131 @@
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { AppError } from '#shared/core/errors';
+import { createRolloutController } from '#shared/core/rollout/rollout-controller';
+import { createMemoryRolloutLog, type RolloutLog } from '#shared/core/rollout/rollout-log';
+import { modelKey, type ModelRef, type RolloutState } from '#shared/core/rollout/rollout-state';
+import { createLogKeeper, machineClock } from '../../../support/inference-doubles.ts';
+import { makeDetectionFrame, makeOtherFate } from '../../../support/result-records.ts';
+import { makeCommand, makeModelRef } from '../../../support/rollout-doubles.ts';
+
+const [a, b, c] = [makeModelRef('a'), makeModelRef('b'), makeModelRef('c')];
+
+/** A stage that writes down what it is told, and refuses to work with what it has not loaded. */
+function scriptedStage(broken: readonly ModelRef[] = []) {
+  const loaded = new Set([a.digest]);
+  const told: string[] = [];
+  return {
+    told,
+    prepare(model: ModelRef): Promise<void> {
+      if (broken.includes(model)) return Promise.reject(new AppError('SIGHTLINE_MODEL_CORRUPT', 'it is no model'));
+      loaded.add(model.digest);
+      return Promise.resolve();
+    },
+    follow({ active, candidate }: RolloutState): void {
+      const models = [active, candidate?.model ?? null].filter((model) => model !== null);
+      for (const { digest } of models) expect(loaded).toContain(digest);
+      told.push(models.map(modelKey).join(' '));
+    },
+  };
+}
+
+function control(log: RolloutLog, stage = scriptedStage()) {
+  const keeper = createLogKeeper();
+  const controller = createRolloutController({ log, stage, clock: machineClock, logger: keeper, gateIntervalMs: 2 });
+  onTestFinished(() => controller.close());
+  return { controller, stage, keeper };
+}
+
+test('writes down with what it was started, and only once', async () => {
+  const log = createMemoryRolloutLog();
+  await control(log).controller.open(a);
+  await control(log).controller.open(a);
+  expect(log.steps().map(({ action, by, model }) => `${action} ${model.name} ${by}`)).toEqual(['activate a start']);
+});
+
+test('loads a version before it is put to work, and keeps the step', async () => {
+  const { controller, stage } = control(createMemoryRolloutLog());
+  await controller.open(a);
+  await controller.execute(makeCommand('shadow', { model: b }));
+  await controller.execute(makeCommand('promote', { force: true }));
+  expect(stage.told).toEqual(['a@1', 'a@1 b@1', 'b@1']);
+  expect(controller.history().map(({ action }) => action)).toEqual(['activate', 'shadow', 'promote']);
+});
+
+test('a version that cannot be loaded leaves no step and changes nothing', async () => {
+  const { controller, stage } = control(createMemoryRolloutLog(), scriptedStage([b]));
+  await controller.open(a);
+  await expect(controller.execute(makeCommand('activate', { model: b }))).rejects.toMatchObject({
+    code: 'SIGHTLINE_MODEL_CORRUPT',
+  });
+  expect([controller.state().active, controller.history().length, stage.told.at(-1)]).toEqual([a, 1, 'a@1']);
+});
+
+test('commands that come at once are carried out one after another', async () => {
+  const { controller } = control(createMemoryRolloutLog());
+  await controller.open(a);
+  const outcomes = await Promise.allSettled([
+    controller.execute(makeCommand('canary', { model: b })),
+    controller.execute(makeCommand('canary', { model: c })),
+    controller.execute(makeCommand('rollback')),
+    controller.execute(makeCommand('canary', { model: c })),
+  ]);
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+  expect(controller.state().candidate?.model).toBe(c);
+});
+
+test('follows what was decided elsewhere, once it has loaded it', async () => {
+  const log = createMemoryRolloutLog();
+  const [here, there] = [control(log), control(log)];
+  await here.controller.open(a);
+  await there.controller.open();
+  await here.controller.execute(makeCommand('activate', { model: b }));
+  await vi.waitFor(() => expect(there.stage.told.at(-1)).toBe('b@1'));
+});
+
+test('what was decided elsewhere and cannot be loaded here is rolled back, with the reason', async () => {
+  const log = createMemoryRolloutLog();
+  const [here, there] = [control(log), control(log, scriptedStage([b]))];
+  await here.controller.open(a);
+  await there.controller.open();
+  await here.controller.execute(makeCommand('canary', { model: b }));
+  await vi.waitFor(() => expect(here.controller.state().candidate).toBeNull());
+  expect(log.steps().at(-1)).toMatchObject({ action: 'rollback', model: b });
+  expect(log.steps().at(-1)?.reason).toContain('SIGHTLINE_MODEL_CORRUPT');
+  await here.controller.execute(makeCommand('activate', { model: b }));
+  await vi.waitFor(() => expect(here.controller.state().active).toBe(a));
+  expect(there.stage.told.every((models) => models === 'a@1')).toBe(true);
+});
+
+test('a candidate that can no longer be loaded at the next start does not keep that from starting', async () => {
+  const log = createMemoryRolloutLog();
+  const before = control(log);
+  await before.controller.open(a);
+  await before.controller.execute(makeCommand('shadow', { model: b }));
+  const { controller } = control(log, scriptedStage([b]));
+  await controller.open(a);
+  expect(controller.state()).toMatchObject({ active: a, candidate: null });
+});
+
+test('rolls a canary back by itself when it fails its gate, with the reason in the history', async () => {
+  const { controller, stage } = control(createMemoryRolloutLog());
+  await controller.open(a);
+  await controller.execute(makeCommand('canary', { model: b, cameras: ['gate'], gate: { minFrames: 5 } }));
+  controller.observe(makeDetectionFrame({ model: a }));
+  const failed = makeOtherFate('FAILED', { frame_seq: 2 });
+  controller.observe({ ...failed, model: { ...failed.model, ...b } });
+  await vi.waitFor(() => expect(controller.state().candidate).toBeNull());
+  expect(controller.history().at(-1)).toMatchObject({ action: 'rollback', model: b, by: 'gate' });
+  expect(controller.history().at(-1)?.reason).toMatch(/^gate: 1 of 1 frames failed/);
+  expect(stage.told.at(-1)).toBe('a@1');
+});
+
+test('a shadow that fails its gate stays: it harms nobody, and its report is what was asked for', async () => {
+  const { controller } = control(createMemoryRolloutLog());
+  await controller.open(a);
+  await controller.execute(makeCommand('shadow', { model: b, cameras: ['gate'], gate: { minFrames: 1 } }));
+  const failed = makeOtherFate('FAILED', { frame_seq: 2 });
+  controller.observe({ ...failed, model: { ...failed.model, ...b, role: 'SHADOW' } });
+  expect(controller.report()?.gate.verdict).toBe('fail');
+  await machineClock.sleep(20);
+  expect(controller.state().candidate?.model).toBe(b);
+});
