@@ -14,7 +14,8 @@ export interface AvroRecordSchema {
 
 /** The records that a run leaves behind, in files or on topics. */
 export type ResultName = 'detection-frame' | 'camera-status';
-export type SchemaName = ResultName | 'frame' | 'camera-claim' | 'ingest-presence' | 'camera-registration';
+export type SchemaName =
+  ResultName | 'frame' | 'camera-claim' | 'ingest-presence' | 'camera-registration' | 'model-info';
 
 export interface SchemaEntry {
   readonly name: SchemaName;
@@ -39,6 +40,7 @@ export const schemas: Readonly<Record<SchemaName, SchemaEntry>> = {
   'camera-claim': loadSchema('camera-claim', 1, './camera-claim.avsc'),
   'ingest-presence': loadSchema('ingest-presence', 1, './ingest-presence.avsc'),
   'camera-registration': loadSchema('camera-registration', 1, './camera-registration.avsc'),
+  'model-info': loadSchema('model-info', 1, './model-info.avsc'),
 };
 
 /** A version as it was released; the files of the ledger never change. */

@@ -261,3 +261,33 @@ export interface CameraRegistration {
   readonly updated_at: number;
   readonly updated_by: string;
 }
+
+export type ModelState = 'UNKNOWN' | 'REGISTERED' | 'SHADOW' | 'CANARY' | 'ACTIVE' | 'RETIRED' | 'ROLLED_BACK';
+export type ModelAction = 'UNKNOWN' | 'ACTIVATE' | 'SHADOW' | 'CANARY' | 'PROMOTE' | 'ROLLBACK' | 'RETIRE';
+
+export interface ModelGateRecord {
+  readonly min_frames: number;
+  readonly min_objects: number;
+  readonly max_error_rate: number;
+  readonly max_latency_ratio: number;
+  readonly min_agreement: number;
+  readonly max_drop_increase: number;
+}
+
+/** One step of the roll-out of a model. */
+export interface ModelInfo {
+  /** From 1 without gaps; of two with one number the first one on the topic holds. */
+  readonly revision: number;
+  readonly time: number;
+  readonly model_name: string;
+  readonly model_version: string;
+  readonly digest_sha256: string;
+  /** What the version is at after the step. */
+  readonly state: ModelState;
+  readonly action: ModelAction;
+  readonly traffic_share: number;
+  readonly cameras: readonly string[] | null;
+  readonly gate: ModelGateRecord | null;
+  readonly changed_by: string;
+  readonly change_reason: string;
+}

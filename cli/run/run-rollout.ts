@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
-import { AppError } from '#shared/core/errors';
 import type { RolloutController, RolloutControllerOptions } from '#shared/core/rollout/rollout-controller';
 import { startName, type RolloutLog } from '#shared/core/rollout/rollout-log';
-import { applyStep, initialRollout, modelKey, sameModel, type ModelRef } from '#shared/core/rollout/rollout-state';
+import { applyStep, initialRollout, modelKey } from '#shared/core/rollout/rollout-state';
 import { createSqliteRolloutLog, rolloutLogPath } from '#shared/store/sqlite-rollout-log';
-import type { LoadedModel, ModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import type { ModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { chooseModel, type ChosenModel } from '../models/chosen-model.ts';
 
 export interface RunRollout {
@@ -41,21 +40,4 @@ export async function startRollouts(
   if (log === undefined) return undefined;
   const { createRolloutController } = await import('#shared/core/rollout/rollout-controller');
   return createRolloutController({ ...options, log });
-}
-
-/** Loads a version by its name and makes sure that it is the file that is meant. The model of the start may lie anywhere. */
-export function createVersionLoader(
-  library: ModelLibrary,
-  first: LoadedModel,
-): (ref: ModelRef) => Promise<LoadedModel> {
-  return async (ref) => {
-    const { manifest, digest } = first;
-    if (sameModel(ref, { name: manifest.name, version: manifest.version, digest })) return first;
-    const loaded = await library.load(modelKey(ref));
-    if (loaded.digest === ref.digest) return loaded;
-    throw new AppError(
-      'SIGHTLINE_MODEL_DIGEST_MISMATCH',
-      `${modelKey(ref)} has sha256 ${loaded.digest} here, the roll-out means ${ref.digest}`,
-    );
-  };
 }

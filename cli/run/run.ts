@@ -22,13 +22,14 @@ import { parseDestination } from '../../services/results/core/destination.ts';
 import { createRunSummary } from '../../services/results/core/run-summary.ts';
 import { createResultsWriter } from '../../services/results/results-writer.ts';
 import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
+import { createVersionLoader } from '../models/version-loader.ts';
 import { createCameraSpecs } from './camera-specs.ts';
 import { createEmbeddedPipeline, type EmbeddedPipeline } from './embedded-pipeline.ts';
 import { LiveRows } from './live-rows.ts';
 import { readCpuTime } from './process-cpu.ts';
 import { startProgressLog } from './progress-log.ts';
 import { reportCameras, type RunReport } from './run-report.ts';
-import { createVersionLoader, openRunRollout, startRollouts } from './run-rollout.ts';
+import { openRunRollout, startRollouts } from './run-rollout.ts';
 import { runSettings, type RunSettings } from './run-settings.ts';
 import { withDuration, withEarlierEnd } from './with-duration.ts';
 
@@ -169,7 +170,7 @@ export async function run(request: RunRequest): Promise<void> {
   const stopProgress = display === undefined ? startProgressLog(logger, () => liveRows.rows(snapshots())) : undefined;
   const startedUs = clock.nowUs();
   const startedMs = clock.monotonicMs();
-  await rollouts?.open({ name, version, digest });
+  await rollouts?.open({ model: { name, version, digest }, when: 'always' });
   const control = await served?.start({
     ...{ stateDir, cameras, pipeline, metrics, clock, logger, hub: served.hub, library, rollouts },
     ...{ host: settings.http.host, port: settings.http.port ?? defaultHttpPort },

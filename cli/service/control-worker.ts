@@ -6,17 +6,25 @@ import type { Clock } from '#shared/core/clock';
 import { AppError, toAppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import type { MetricStore } from '#shared/core/metric-store';
+import { createRolloutController } from '#shared/core/rollout/rollout-controller';
 import type { Readiness, Service } from '#shared/core/service';
 import { createMetricsText } from '#shared/runtime/metrics';
 import { packageVersion } from '#shared/runtime/package-version';
 import { createTopicCameraRegistry } from '#shared/store/topic-camera-registry';
+import { createTopicRolloutLog } from '#shared/store/topic-rollout-log';
 import { createApiServer, listen, type ApiServer } from '../../services/control/adapters/http/server.ts';
 import { FramePictures } from '../../services/control/adapters/kafka/frame-pictures.ts';
 import type { ControlStore } from '../../services/control/adapters/sqlite/control-store.ts';
 import { controlDefaults } from '../../services/control/config.ts';
 import { LiveHub } from '../../services/control/core/live-hub.ts';
 import { Placements } from '../../services/control/core/placement.ts';
-import type { CameraDirectory, CameraEntry, ProbeCamera, SystemFacts } from '../../services/control/core/ports.ts';
+import type {
+  CameraDirectory,
+  CameraEntry,
+  ModelCatalogue,
+  ProbeCamera,
+  SystemFacts,
+} from '../../services/control/core/ports.ts';
 import {
   openRegisteredCameras,
   type RegisteredCamerasOptions,
@@ -35,6 +43,8 @@ export interface ControlWorkerOptions {
   /** Cameras that every ingest was started with: shown, and changed only in their file. */
   readonly fromFile: readonly CameraEntry[];
   readonly probe: ProbeCamera;
+  /** Versions whose files are here too. */
+  readonly listModels: ModelCatalogue['list'];
   readonly leaseMs: number;
   readonly producer: ProducerRecord;
   readonly clock: Clock;
@@ -63,6 +73,11 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
   });
   const common = { openReader: () => connection.openReader(), serdeOf: serdes.serdeOf, clock, logger };
   const registry = createTopicCameraRegistry({ ...common, bus, topic: topics.cameras });
+  // Inference carries it out; here steps are made, and gates judged by the records of all.
+  const rollout = createRolloutController({
+    log: createTopicRolloutLog({ ...common, bus, topic: topics.models }),
+    ...{ clock, logger },
+  });
   const follow = <Value>(topic: Topic<Value>, more: Omit<FollowTopicOptions<Value>, keyof typeof common | 'topic'>) =>
     followTopic({ ...common, ...more, topic }, unfollow.signal);
   const pictures = new FramePictures({
@@ -115,14 +130,11 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
       ready: true,
       reason: `last result ${seconds(silentMs)} s ago`,
     }));
-    const model = seen.models().at(-1);
+    const model = rollout.state().active ?? seen.models().at(-1);
     const results = `topic ${topics.detections.name}`;
     return {
       ...{ version: packageVersion, mode: 'distributed', started_at: startedAt, results, capacity_note: capacityNote },
-      model:
-        model === undefined
-          ? null
-          : { name: model.name, version: model.version, digest: String(model.details['digest']) },
+      model: model === undefined ? null : { name: model.name, version: model.version, digest: model.digest },
       topics: [
         {
           name: topics.detections.name,
@@ -130,6 +142,18 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
         },
       ],
       services: [{ name: 'control', ready, reason }, ...ingests, ...workers],
+    };
+  }
+
+  function rolloutWhileKnown(): ModelCatalogue['rollout'] {
+    return {
+      state: () => rollout.state(),
+      history: () => rollout.history(),
+      report: () => rollout.report(),
+      async execute(command) {
+        if (!isReady) throw notYet(readiness().reason ?? '');
+        return rollout.execute(command);
+      },
     };
   }
 
@@ -146,7 +170,7 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
         audit: options.store.audit,
         probe: options.probe,
         system: { facts, load: () => null, placementOf: (id) => placements.of(id) },
-        models: { list: async () => seen.models() },
+        models: { list: options.listModels, rollout: rolloutWhileKnown() },
         schemas: Object.values(schemas).map(({ name, version, schema }) => ({ name, version, schema })),
         readiness,
         metricsText: createMetricsText(options.metrics),
@@ -183,6 +207,9 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
         from: 'end',
         onRecord: ({ value }) => {
           if (value === null) return;
+          rollout.observe(value);
+          // What a model in shadow saw is no result of the camera.
+          if (value.model.role === 'SHADOW') return;
           seen.addResult(value);
           hub.addResult(value);
         },
@@ -228,13 +255,15 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
     const url = await listen(server.app, { host: options.host, port: options.port });
     logger.info({ url }, 'serving the API and the page');
     const { cameras: registered, cameraStatus, detections, frames, cameraClaims, ingestPresence } = topics;
-    const names = [registered, cameraStatus, detections, frames, cameraClaims, ingestPresence].map(({ name }) => name);
+    const all = [registered, cameraStatus, detections, frames, cameraClaims, ingestPresence, topics.models];
+    const names = all.map(({ name }) => name);
     await connection.ready(names, stopping.signal);
     following = followAll();
     registry.watch(({ cameraId, registration }) => {
       if (registration === null) hub.forget(cameraId);
     });
     await connection.persist('registered cameras', () => registry.open(), stopping.signal);
+    await connection.persist('roll-out of models', () => rollout.open(), stopping.signal);
     isReady = true;
     // Somebody who begins to look does not wait for the next round.
     hub.onWanted = () => {
@@ -258,6 +287,7 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
       () => {
         cameras?.close();
       },
+      () => rollout.close(),
       () => registry.close(),
       () => {
         options.store.close();

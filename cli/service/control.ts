@@ -7,9 +7,11 @@ import { loadSecretBox } from '#shared/runtime/secret-key';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openControlStore } from '../../services/control/adapters/sqlite/control-store.ts';
 import type { CameraEntry } from '../../services/control/core/ports.ts';
+import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { fileEntry, probeByRules, registrationRules } from '../control/camera-rules.ts';
 import { keepToken } from '../control/kept-token.ts';
-import { defaultStateDirectory } from '../model-directories.ts';
+import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
+import { listModelEntries } from '../models/model-entries.ts';
 import { createCameraSpecs } from '../run/camera-specs.ts';
 import { createControlWorker } from './control-worker.ts';
 import { serve } from './serve.ts';
@@ -29,6 +31,9 @@ export async function runControl(request: ServiceRequest): Promise<void> {
     const producer = { service: 'control', instance_id: randomUUID(), version: packageVersion };
     const stateDir = settings.state_dir ?? defaultStateDirectory(process.env);
     const directory = settings.control_dir ?? stateDir;
+    const library = createModelLibrary({
+      directories: modelDirectories({ modelsDir: settings.models_dir, stateDir }, process.env),
+    });
     const secretBox = await loadSecretBox(process.env, stateDir);
     const store = openControlStore(directory);
     await keepToken(store.tokens, { directory, clock, logger });
@@ -39,6 +44,7 @@ export async function runControl(request: ServiceRequest): Promise<void> {
       // A path would be one of whichever machine an ingest happens to be on.
       rules: registrationRules({ secretBox, clock, allowHttp, allowFiles: false }),
       fromFile: camerasOfFile(settings, logger),
+      listModels: () => listModelEntries(library),
       probe: probeByRules({ allowHttp, denyLoopback, denyPrivate, clock, logger }),
       leaseMs: settings.lease_s * 1000,
     });

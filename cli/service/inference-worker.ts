@@ -1,8 +1,10 @@
 import type { KafkaMessage } from '#shared/bus/kafka/kafka-message-bus';
 import { outgoing, type OutgoingMessage, type Subscription } from '#shared/bus/message-bus';
+import type { DetectionFrame } from '#schemas';
 import type { SampledFrame } from '#shared/core/frame';
 import type { Logger } from '#shared/core/logger';
 import type { Metrics } from '#shared/core/metrics';
+import type { RolloutController } from '#shared/core/rollout/rollout-controller';
 import type { Service } from '#shared/core/service';
 import { FrameOrder } from '../../services/inference/core/frame-order.ts';
 import type { InferenceService } from '../../services/inference/service.ts';
@@ -11,6 +13,8 @@ import type { ServiceConnection } from './service-connection.ts';
 export interface InferenceWorkerOptions {
   readonly connection: ServiceConnection;
   readonly inference: InferenceService;
+  /** Of the whole installation; followed here. */
+  readonly rollouts: RolloutController;
   /** Frames under way at once. */
   readonly maxInFlight: number;
   readonly group: string;
@@ -20,7 +24,7 @@ export interface InferenceWorkerOptions {
 
 /** Frames in, detections out, each frame and its record in one transaction; shares the cameras with the others of its group. */
 export function createInferenceWorker(options: InferenceWorkerOptions): Service {
-  const { connection, inference, logger } = options;
+  const { connection, inference, rollouts, logger } = options;
   const { bus, topics } = connection;
   const stopping = new AbortController();
   const failed = Promise.withResolvers<never>();
@@ -34,7 +38,7 @@ export function createInferenceWorker(options: InferenceWorkerOptions): Service 
     const { key, value: frame } = message;
     switch (order.judge(frame, message)) {
       case 'next':
-        return [outgoing(topics.detections, key, await inference.analyse(frame))];
+        return [outgoing(topics.detections, key, observed(await inference.analyse(frame)))];
       case 'stale':
         logger.warn({ camera: key, epoch: frame.epoch, frame: frame.frameSeq }, 'frame of an epoch that is over');
         return [outgoing(topics.detections, key, inference.stale(frame))];
@@ -44,9 +48,21 @@ export function createInferenceWorker(options: InferenceWorkerOptions): Service 
     }
   }
 
+  function observed(record: DetectionFrame): DetectionFrame {
+    rollouts.observe(record);
+    return record;
+  }
+
   async function start(): Promise<void> {
     await inference.start();
-    await connection.ready([topics.frames.name, topics.detections.name, topics.deadLetters], stopping.signal);
+    const { name, version, digest } = inference.model;
+    const needed = [topics.frames.name, topics.detections.name, topics.models.name, topics.deadLetters];
+    await connection.ready(needed, stopping.signal);
+    await connection.persist(
+      'roll-out of models',
+      () => rollouts.open({ model: { name, version, digest }, when: 'first' }),
+      stopping.signal,
+    );
     const { group, maxInFlight } = options;
     subscription = await connection.persist(
       'consumer group',
@@ -59,7 +75,12 @@ export function createInferenceWorker(options: InferenceWorkerOptions): Service 
 
   async function close(): Promise<void> {
     stopping.abort();
-    const steps = [() => subscription?.close(), () => inference.close(), () => connection.close()];
+    const steps = [
+      () => subscription?.close(),
+      () => rollouts.close(),
+      () => inference.close(),
+      () => connection.close(),
+    ];
     const failures: unknown[] = [];
     for (const step of steps) {
       try {

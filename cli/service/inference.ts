@@ -1,18 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
 import type { Service } from '#shared/core/service';
+import { createRolloutController } from '#shared/core/rollout/rollout-controller';
 import { createJpegDecoder } from '#shared/images/jpeg-decoder';
 import { packageVersion } from '#shared/runtime/package-version';
 import { readRedisEnvironment } from '#shared/runtime/redis-environment';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openRedisByteCache } from '#shared/store/redis/redis-byte-cache';
-import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import { createTopicRolloutLog } from '#shared/store/topic-rollout-log';
+import { createModelLibrary, type LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
 import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
 import type { InferenceEngine } from '../../services/inference/core/ports.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
 import { modelDirectories } from '../model-directories.ts';
 import { chooseModel } from '../models/chosen-model.ts';
+import { createVersionLoader } from '../models/version-loader.ts';
 import { createInferenceWorker } from './inference-worker.ts';
 import { serve } from './serve.ts';
 import { openServiceConnection } from './service-connection.ts';
@@ -34,19 +37,21 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const { nameOrPath, reason } = await chooseModel(library, settings.model);
     logger.info({ model: nameOrPath, ...(reason === undefined ? {} : { reason }) }, 'model');
     const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
-    const engine = createWorkerThreadEngine({
-      model: await library.load(nameOrPath),
-      clock,
-      logger,
-      thresholds: {
-        ...(settings.threshold === undefined ? {} : { score: settings.threshold }),
-        perClass: settings.thresholds,
-      },
-      ...(settings.threads === undefined ? {} : { workers: settings.threads }),
-      recycle: (data) => {
-        pool.give(data);
-      },
-    });
+    const model = await library.load(nameOrPath);
+    const loadVersion = createVersionLoader(library, model);
+    const engineOf = (version: LoadedModel) =>
+      createWorkerThreadEngine({
+        ...{ model: version, clock, logger },
+        thresholds: {
+          ...(settings.threshold === undefined ? {} : { score: settings.threshold }),
+          perClass: settings.thresholds,
+        },
+        ...(settings.threads === undefined ? {} : { workers: settings.threads }),
+        recycle: (data) => {
+          pool.give(data);
+        },
+      });
+    const engine = engineOf(model);
     const decoder = await createJpegDecoder(pool);
     const redis = readRedisEnvironment(process.env);
     const { prefix } = settings.topics;
@@ -58,17 +63,23 @@ export async function runInference(request: ServiceRequest): Promise<void> {
       const rules = JSON.stringify([manifest, settings.threshold, settings.thresholds]);
       return store && createDetectionCache({ cache: store, digest, rules, ttlMs: knownBoxesMs });
     };
+    const connection = await openServiceConnection({ settings, environment: process.env, producer, clock, logger });
+    const { bus, topics, serdes, openReader } = connection;
+    const inference = createInferenceService({
+      ...{ engine, openEngine: async (ref) => engineOf(await loadVersion(ref)), cacheOf, decoder },
+      async onShadow(record) {
+        rollouts.observe(record);
+        // Outside the transaction of its frame, which is not to wait for it. What a kill takes with it is one look less.
+        await bus.publish(topics.detections, { key: record.header.camera_id, value: record });
+      },
+      ...{ producer, clock, logger, metrics },
+    });
+    const rollouts = createRolloutController({
+      log: createTopicRolloutLog({ bus, topic: topics.models, serdeOf: serdes.serdeOf, openReader, clock, logger }),
+      ...{ stage: inference.stage, clock, logger },
+    });
     const worker = createInferenceWorker({
-      connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),
-      inference: createInferenceService({
-        engine,
-        decoder,
-        producer,
-        clock,
-        logger,
-        metrics,
-        cacheOf,
-      }),
+      ...{ connection, inference, rollouts },
       // One more than there are workers is decoded while those are run; another waits ready.
       maxInFlight: engine.workers + 2,
       group: `${prefix}.inference`,

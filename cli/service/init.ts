@@ -31,6 +31,8 @@ export function topicDefinitions(topics: ServiceTopics, settings: ServiceSetting
     { ...compacted, name: topics.cameraStatus.name, partitions },
     // One: its order is that of all changes.
     { ...compacted, name: topics.cameras.name, partitions: 1 },
+    // One: its order is that of all steps. Every record has a key of its own, so that all of them stay.
+    { ...compacted, name: topics.models.name, partitions: 1 },
     // One: the offset of a claim is an epoch, and offsets grow within a partition only.
     { ...compacted, name: topics.cameraClaims.name, partitions: 1 },
     // Nobody needs what was told an hour ago. One partition: who has read his own word has read all that was said before.

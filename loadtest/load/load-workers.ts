@@ -1,5 +1,7 @@
 /** A process of the load test: one or more inference workers as `sightline service inference` has them, each with a simulated accelerator. */
 import { createMetricStore } from '#shared/core/metric-store';
+import { createRolloutController } from '#shared/core/rollout/rollout-controller';
+import { createMemoryRolloutLog } from '#shared/core/rollout/rollout-log';
 import { systemClock } from '#shared/runtime/system-clock';
 import { createInferenceWorker } from '../../cli/service/inference-worker.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
@@ -24,6 +26,12 @@ const workers = await Promise.all(
         clock: systemClock,
         logger: stderrLogger,
         metrics,
+      }),
+      rollouts: createRolloutController({
+        log: createMemoryRolloutLog(),
+        clock: systemClock,
+        logger: stderrLogger,
+        judges: false,
       }),
       maxInFlight: engine.workers + 2,
       group: `${meeting.prefix}.inference`,

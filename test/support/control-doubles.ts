@@ -155,7 +155,7 @@ async function testModels(): Promise<ModelCatalogue> {
       licence: 'MIT',
     },
   });
-  await rollout.open(makeModelRef('yolox-nano', '1'));
+  await rollout.open({ model: makeModelRef('yolox-nano', '1'), when: 'always' });
   return { list: async () => [entry('1'), entry('2')], rollout };
 }
 

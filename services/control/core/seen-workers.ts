@@ -1,5 +1,4 @@
 import type { DetectionFrame } from '#schemas';
-import type { ModelVersionRecord } from './ports.ts';
 
 /** Without a result for so long, what made them is no longer shown. */
 const keptMs = 60_000;
@@ -41,13 +40,8 @@ export class SeenWorkers {
   }
 
   /** The one that the last result came from is the last. */
-  models(): readonly ModelVersionRecord[] {
-    return fresh(this.#models, this.#nowMs()).map(([, { what: model }]) => ({
-      name: model.name,
-      version: model.version,
-      state: model.role === 'SHADOW' ? 'SHADOW' : 'ACTIVE',
-      details: { digest: model.digest, runtime: model.runtime, precision: model.precision },
-    }));
+  models(): readonly DetectionFrame['model'][] {
+    return fresh(this.#models, this.#nowMs()).map(([, { what }]) => what);
   }
 }
 

@@ -1,4 +1,11 @@
-import type { CameraClaim, CameraRegistration, CameraStatus, DetectionFrame, IngestPresence } from '#schemas';
+import type {
+  CameraClaim,
+  CameraRegistration,
+  CameraStatus,
+  DetectionFrame,
+  IngestPresence,
+  ModelInfo,
+} from '#schemas';
 import type { SampledFrame } from '#shared/core/frame';
 import type { Topic } from './message-bus.ts';
 
@@ -15,6 +22,8 @@ export interface ServiceTopics {
   /** Registrations; null deletes. */
   readonly cameras: Topic<CameraRegistration>;
   readonly ingestPresence: Topic<IngestPresence>;
+  /** Steps of roll-outs of models. */
+  readonly models: Topic<ModelInfo>;
   /** Records that could not be read, as they were. */
   readonly deadLetters: string;
 }
@@ -27,6 +36,7 @@ export function serviceTopics(prefix: string): ServiceTopics {
     cameras: { name: `${prefix}.cameras` },
     cameraClaims: { name: `${prefix}.camera-claims` },
     ingestPresence: { name: `${prefix}.ingest-presence` },
+    models: { name: `${prefix}.models` },
     deadLetters: `${prefix}.dead-letters`,
   };
 }

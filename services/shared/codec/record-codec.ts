@@ -6,6 +6,7 @@ import {
   type DetectionFrame,
   type FrameRecord,
   type IngestPresence,
+  type ModelInfo,
 } from '#schemas';
 import { createAvroType, type AvroType } from './avro-type.ts';
 
@@ -17,6 +18,7 @@ export interface RecordTypes {
   readonly 'camera-claim': CameraClaim;
   readonly 'ingest-presence': IngestPresence;
   readonly 'camera-registration': CameraRegistration;
+  readonly 'model-info': ModelInfo;
 }
 
 /** Avro of every record in its current version. */
@@ -27,4 +29,5 @@ export const recordTypes: { readonly [Name in keyof RecordTypes]: AvroType<Recor
   'camera-claim': createAvroType<CameraClaim>(schemas['camera-claim'].schema),
   'ingest-presence': createAvroType<IngestPresence>(schemas['ingest-presence'].schema),
   'camera-registration': createAvroType<CameraRegistration>(schemas['camera-registration'].schema),
+  'model-info': createAvroType<ModelInfo>(schemas['model-info'].schema),
 };

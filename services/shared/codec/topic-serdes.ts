@@ -43,7 +43,7 @@ export function createTopicSerdes(
   const ignore = (): void => undefined;
   const frames = codecOf('frame', topics.frames.name, ignore);
   const plainSerde = (
-    name: 'camera-claim' | 'ingest-presence' | 'camera-registration',
+    name: 'camera-claim' | 'ingest-presence' | 'camera-registration' | 'model-info',
     topic: string,
   ): RecordSerde<unknown> => {
     const codec: RegisteredRecordCodec<RecordTypes[typeof name]> = codecOf(name, topic, ignore);
@@ -77,6 +77,7 @@ export function createTopicSerdes(
     [topics.cameraStatus.name, resultSerde('camera-status', topics.cameraStatus.name)],
     [topics.cameraClaims.name, plainSerde('camera-claim', topics.cameraClaims.name)],
     [topics.cameras.name, plainSerde('camera-registration', topics.cameras.name)],
+    [topics.models.name, plainSerde('model-info', topics.models.name)],
     [topics.ingestPresence.name, plainSerde('ingest-presence', topics.ingestPresence.name)],
   ]);
   return {

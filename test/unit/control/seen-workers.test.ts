@@ -16,9 +16,9 @@ test('workers and models are those whose results came in the last minute', () =>
     { instanceId: 'one', version: '1', silentMs: 30_000 },
     { instanceId: 'two', version: '1', silentMs: 0 },
   ]);
-  expect(seen.models().map(({ version, state }) => [version, state])).toEqual([
-    ['1.0.0', 'ACTIVE'],
-    ['2.0.0', 'ACTIVE'],
+  expect(seen.models().map(({ version, role }) => [version, role])).toEqual([
+    ['1.0.0', 'PRIMARY'],
+    ['2.0.0', 'PRIMARY'],
     ['3.0.0', 'SHADOW'],
   ]);
   nowMs = 61_000;

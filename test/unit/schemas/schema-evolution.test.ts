@@ -11,6 +11,7 @@ import {
   type DetectionFrame,
   type FrameRecord,
   type IngestPresence,
+  type ModelInfo,
   type SchemaName,
 } from '#schemas';
 import { createAvroType } from '#shared/codec/avro-type';
@@ -24,6 +25,7 @@ const names = [
   'camera-claim',
   'ingest-presence',
   'camera-registration',
+  'model-info',
 ] as const satisfies readonly SchemaName[];
 
 function releasedVersions(name: SchemaName): number[] {
@@ -199,6 +201,20 @@ test('the TypeScript types name exactly the fields of the schemas', () => {
     updated_by: true,
   };
   const claim: Record<keyof CameraClaim, true> = { camera_id: true, time: true, producer: true };
+  const modelInfo: Record<keyof ModelInfo, true> = {
+    revision: true,
+    time: true,
+    model_name: true,
+    model_version: true,
+    digest_sha256: true,
+    state: true,
+    action: true,
+    traffic_share: true,
+    cameras: true,
+    gate: true,
+    changed_by: true,
+    change_reason: true,
+  };
   const cameraStatus: Record<keyof CameraStatus, true> = {
     message_id: true,
     camera_id: true,
@@ -238,6 +254,7 @@ test('the TypeScript types name exactly the fields of the schemas', () => {
   expect(fields.get('IngestPresence')?.sort()).toEqual(Object.keys(presence).sort());
   expect(fields.get('CameraClaim')?.sort()).toEqual(Object.keys(claim).sort());
   expect(fields.get('CameraRegistration')?.sort()).toEqual(Object.keys(registration).sort());
+  expect(fields.get('ModelInfo')?.sort()).toEqual(Object.keys(modelInfo).sort());
   expect(fields.get('CameraStatus')?.sort()).toEqual(Object.keys(cameraStatus).sort());
 });
 

@@ -35,12 +35,18 @@ export interface RolloutControllerOptions {
   readonly gateIntervalMs?: number;
 }
 
+export interface StartModel {
+  readonly model: ModelRef;
+  readonly when: 'always' | 'first';
+}
+
 export interface RolloutController {
   /**
-   * Reads the steps so far and carries the state out that they come to. `startedWith` is the model that is loaded already; where the steps
-   * say another one, its activation is a step too. A candidate that can no longer be loaded is rolled back.
+   * Reads the steps so far and carries the state out that they come to. `start` is the model that is loaded already: its activation is a step
+   * too, `always` where the steps say another one, or `first` where they say none. A candidate that can no longer be loaded is rolled back;
+   * rejects where the active model cannot be.
    */
-  open(startedWith?: ModelRef): Promise<void>;
+  open(start?: StartModel): Promise<void>;
   state(): RolloutState;
   /** Oldest first. */
   history(): readonly RolloutStep[];
@@ -137,6 +143,31 @@ export function createRolloutController(options: RolloutControllerOptions): Roll
     }
   }
 
+  const isNews = ({ model, when }: StartModel): boolean =>
+    when === 'always' ? !sameModel(state.active, model) : state.active === null;
+
+  async function activateFirst(model: ModelRef): Promise<void> {
+    const reason = 'the process was started with it';
+    try {
+      await execute({ action: 'activate', model, by: startName, reason, force: true });
+    } catch (error) {
+      // Another process that starts was faster; then its word holds here too.
+      if (toAppError(error).code !== 'SIGHTLINE_ROLLOUT_CHANGED') throw error;
+      await inTurn(takeUp);
+    }
+  }
+
+  async function takeUp(): Promise<void> {
+    if (stage === undefined || state.active === null) return;
+    await stage.prepare(state.active);
+    try {
+      if (state.candidate !== null) await stage.prepare(state.candidate.model);
+      stage.follow(state);
+    } catch (thrown) {
+      await rollBackBroken(state, thrown);
+    }
+  }
+
   const execute = (command: RolloutCommand): Promise<RolloutStep> => inTurn(() => make(command));
 
   async function lookAtGate(): Promise<void> {
@@ -149,12 +180,11 @@ export function createRolloutController(options: RolloutControllerOptions): Roll
   }
 
   async function watchGate(): Promise<void> {
-    const waited = (): Promise<boolean> =>
-      clock.sleep(options.gateIntervalMs ?? 1_000, stopping.signal).then(
-        () => true,
-        () => false,
-      );
-    while (await waited()) {
+    const goesOn = async (): Promise<boolean> => {
+      await clock.sleep(options.gateIntervalMs ?? 1_000, stopping.signal).catch(() => undefined);
+      return !stopping.signal.aborted;
+    };
+    while (await goesOn()) {
       await lookAtGate().catch((thrown: unknown) => {
         const { code, message } = toAppError(thrown);
         logger.error({ code, reason: message }, 'the gate of the canary could not be looked after, trying again');
@@ -163,17 +193,13 @@ export function createRolloutController(options: RolloutControllerOptions): Roll
   }
 
   return {
-    async open(startedWith) {
+    async open(start) {
       await log.open();
       state = log.steps().reduce(applyStep, initialRollout);
       monitor.follow(state);
-      stopWatching = log.watch(heard);
-      if (startedWith !== undefined && !sameModel(state.active, startedWith)) {
-        const reason = 'the process was started with it';
-        await execute({ action: 'activate', model: startedWith, by: startName, reason, force: true });
-      } else {
-        await inTurn(carryOut);
-      }
+      stopWatching ??= log.watch(heard);
+      if (start === undefined || !isNews(start)) await inTurn(takeUp);
+      else await activateFirst(start.model);
       watching ??= watchGate();
     },
     state: () => state,

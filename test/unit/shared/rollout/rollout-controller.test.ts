@@ -37,14 +37,31 @@ function control(log: RolloutLog, stage = scriptedStage()) {
 
 test('writes down with what it was started, and only once', async () => {
   const log = createMemoryRolloutLog();
-  await control(log).controller.open(a);
-  await control(log).controller.open(a);
+  await control(log).controller.open({ model: a, when: 'always' });
+  await control(log).controller.open({ model: a, when: 'always' });
   expect(log.steps().map(({ action, by, model }) => `${action} ${model.name} ${by}`)).toEqual(['activate a start']);
+});
+
+test('a process that joins keeps to the steps, whatever it was started with, and begins them where there are none', async () => {
+  const log = createMemoryRolloutLog();
+  const first = control(log);
+  await first.controller.open({ model: a, when: 'first' });
+  const second = control(log);
+  await second.controller.open({ model: b, when: 'first' });
+  expect([second.controller.state().active, log.steps().length, second.stage.told]).toEqual([a, 1, ['a@1']]);
+});
+
+test('a process that lacks the active model does not start, and takes it from nobody', async () => {
+  const log = createMemoryRolloutLog();
+  await control(log).controller.open({ model: a, when: 'first' });
+  const { controller } = control(log, scriptedStage([a]));
+  await expect(controller.open()).rejects.toMatchObject({ code: 'SIGHTLINE_MODEL_CORRUPT' });
+  expect(log.steps()).toHaveLength(1);
 });
 
 test('loads a version before it is put to work, and keeps the step', async () => {
   const { controller, stage } = control(createMemoryRolloutLog());
-  await controller.open(a);
+  await controller.open({ model: a, when: 'always' });
   await controller.execute(makeCommand('shadow', { model: b }));
   await controller.execute(makeCommand('promote', { force: true }));
   expect(stage.told).toEqual(['a@1', 'a@1 b@1', 'b@1']);
@@ -53,7 +70,7 @@ test('loads a version before it is put to work, and keeps the step', async () =>
 
 test('a version that cannot be loaded leaves no step and changes nothing', async () => {
   const { controller, stage } = control(createMemoryRolloutLog(), scriptedStage([b]));
-  await controller.open(a);
+  await controller.open({ model: a, when: 'always' });
   await expect(controller.execute(makeCommand('activate', { model: b }))).rejects.toMatchObject({
     code: 'SIGHTLINE_MODEL_CORRUPT',
   });
@@ -62,7 +79,7 @@ test('a version that cannot be loaded leaves no step and changes nothing', async
 
 test('commands that come at once are carried out one after another', async () => {
   const { controller } = control(createMemoryRolloutLog());
-  await controller.open(a);
+  await controller.open({ model: a, when: 'always' });
   const outcomes = await Promise.allSettled([
     controller.execute(makeCommand('canary', { model: b })),
     controller.execute(makeCommand('canary', { model: c })),
@@ -76,7 +93,7 @@ test('commands that come at once are carried out one after another', async () =>
 test('follows what was decided elsewhere, once it has loaded it', async () => {
   const log = createMemoryRolloutLog();
   const [here, there] = [control(log), control(log)];
-  await here.controller.open(a);
+  await here.controller.open({ model: a, when: 'always' });
   await there.controller.open();
   await here.controller.execute(makeCommand('activate', { model: b }));
   await vi.waitFor(() => expect(there.stage.told.at(-1)).toBe('b@1'));
@@ -85,7 +102,7 @@ test('follows what was decided elsewhere, once it has loaded it', async () => {
 test('what was decided elsewhere and cannot be loaded here is rolled back, with the reason', async () => {
   const log = createMemoryRolloutLog();
   const [here, there] = [control(log), control(log, scriptedStage([b]))];
-  await here.controller.open(a);
+  await here.controller.open({ model: a, when: 'always' });
   await there.controller.open();
   await here.controller.execute(makeCommand('canary', { model: b }));
   await vi.waitFor(() => expect(here.controller.state().candidate).toBeNull());
@@ -99,16 +116,16 @@ test('what was decided elsewhere and cannot be loaded here is rolled back, with 
 test('a candidate that can no longer be loaded at the next start does not keep that from starting', async () => {
   const log = createMemoryRolloutLog();
   const before = control(log);
-  await before.controller.open(a);
+  await before.controller.open({ model: a, when: 'always' });
   await before.controller.execute(makeCommand('shadow', { model: b }));
   const { controller } = control(log, scriptedStage([b]));
-  await controller.open(a);
+  await controller.open({ model: a, when: 'always' });
   expect(controller.state()).toMatchObject({ active: a, candidate: null });
 });
 
 test('rolls a canary back by itself when it fails its gate, with the reason in the history', async () => {
   const { controller, stage } = control(createMemoryRolloutLog());
-  await controller.open(a);
+  await controller.open({ model: a, when: 'always' });
   await controller.execute(makeCommand('canary', { model: b, cameras: ['gate'], gate: { minFrames: 5 } }));
   controller.observe(makeDetectionFrame({ model: a }));
   const failed = makeOtherFate('FAILED', { frame_seq: 2 });
@@ -121,7 +138,7 @@ test('rolls a canary back by itself when it fails its gate, with the reason in t
 
 test('a shadow that fails its gate stays: it harms nobody, and its report is what was asked for', async () => {
   const { controller } = control(createMemoryRolloutLog());
-  await controller.open(a);
+  await controller.open({ model: a, when: 'always' });
   await controller.execute(makeCommand('shadow', { model: b, cameras: ['gate'], gate: { minFrames: 1 } }));
   const failed = makeOtherFate('FAILED', { frame_seq: 2 });
   controller.observe({ ...failed, model: { ...failed.model, ...b, role: 'SHADOW' } });
