@@ -31,6 +31,11 @@ export function modelStoreDirectory(
   return join(resolve(state), 'models');
 }
 
+/** The setting model_key_file for commands that read no settings file. */
+export function modelKeyFile(environment: Readonly<Record<string, string | undefined>>): string | undefined {
+  return nonEmpty(environment['SIGHTLINE_MODEL_KEY_FILE']);
+}
+
 function nonEmpty(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }

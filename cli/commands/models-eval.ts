@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
-import { modelDirectories } from '../model-directories.ts';
+import { modelDirectories, modelKeyFile } from '../model-directories.ts';
 import { evalModel } from '../models/eval-model.ts';
 import { silentLogger } from '../models/silent-logger.ts';
 import { textTable } from '../results/text-table.ts';
@@ -32,7 +32,7 @@ export function registerModelsEval(models: Command): void {
 
 async function evaluate(options: EvalCommandOptions): Promise<void> {
   const directories = modelDirectories({ modelsDir: options.modelsDir }, process.env);
-  const model = await createModelLibrary({ directories }).load(options.model);
+  const model = await createModelLibrary({ directories, publicKeyFile: modelKeyFile(process.env) }).load(options.model);
   const isShown = process.stderr.isTTY && options.json !== true;
   const accuracy = await evalModel({
     model,

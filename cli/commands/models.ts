@@ -7,13 +7,14 @@ import {
   type ModelLibrary,
 } from '../../services/inference/adapters/model-files/model-library.ts';
 import { tryModel } from '../../services/inference/adapters/onnxruntime/model-trial.ts';
-import { modelDirectories } from '../model-directories.ts';
+import { modelDirectories, modelKeyFile } from '../model-directories.ts';
 import { benchModel, type BenchRow } from '../models/model-bench.ts';
 import { textTable } from '../results/text-table.ts';
 import { registerModelsAdd } from './models-add.ts';
 import { registerModelsEval } from './models-eval.ts';
 import { registerModelsPull } from './models-pull.ts';
 import { registerModelsRollout } from './models-rollout.ts';
+import { registerModelsSign } from './models-sign.ts';
 import { registerModelTools } from './model-tools.ts';
 
 const modelHelp = 'name of a model, path of its manifest, or path of its .onnx file';
@@ -59,12 +60,16 @@ export function registerModelsCommands(program: Command): void {
     .option('--json', 'print one JSON object')
     .action((name: string, options: CommonOptions & { readonly runs: number }) => bench(name, options));
 
+  registerModelsSign(models);
   registerModelsRollout(models);
   registerModelTools(models);
 }
 
 function openLibrary(options: CommonOptions): ModelLibrary {
-  return createModelLibrary({ directories: modelDirectories({ modelsDir: options.modelsDir }, process.env) });
+  return createModelLibrary({
+    directories: modelDirectories({ modelsDir: options.modelsDir }, process.env),
+    publicKeyFile: modelKeyFile(process.env),
+  });
 }
 
 async function list(options: CommonOptions): Promise<void> {

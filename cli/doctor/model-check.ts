@@ -8,12 +8,13 @@ import type { DoctorRow } from './checks.ts';
 
 /** Whether the model of the settings is here and is the file that its manifest says; it is not loaded into the runtime. */
 export async function checkModel(
-  settings: Pick<RunSettings, 'model' | 'models_dir' | 'state_dir'>,
+  settings: Pick<RunSettings, 'model' | 'models_dir' | 'model_key_file' | 'state_dir'>,
 ): Promise<DoctorRow> {
   const check = 'model';
   try {
     const library = createModelLibrary({
       directories: modelDirectories({ modelsDir: settings.models_dir, stateDir: settings.state_dir }, process.env),
+      publicKeyFile: settings.model_key_file,
     });
     const { nameOrPath } = await chooseModel(library, settings.model);
     const { manifest, modelPath } = await library.load(nameOrPath);

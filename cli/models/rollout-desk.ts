@@ -18,7 +18,7 @@ import {
   type StepView,
 } from '../../services/control/core/model-views.ts';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
-import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
+import { defaultStateDirectory, modelDirectories, modelKeyFile } from '../model-directories.ts';
 import { listModelEntries } from './model-entries.ts';
 import { silentLogger } from './silent-logger.ts';
 
@@ -156,6 +156,7 @@ function failureOf(answer: unknown, status: number): AppError {
 async function diskDesk(stateDir: string, flags: RolloutDeskFlags): Promise<RolloutDesk> {
   const library = createModelLibrary({
     directories: modelDirectories({ modelsDir: flags.modelsDir, stateDir }, process.env),
+    publicKeyFile: modelKeyFile(process.env),
   });
   const controller = createRolloutController({
     log: createSqliteRolloutLog(stateDir),

@@ -66,6 +66,11 @@ export const runSettings = {
         'Name of a model, its manifest, or its .onnx file beside a manifest. auto: yolox-nano where its file is here, else the bundled sightline-nano.',
     },
     models_dir: { type: 'string', minLength: 1, description: 'Where models are looked for first.' },
+    model_key_file: {
+      type: 'string',
+      minLength: 1,
+      description: 'File of an Ed25519 public key (PEM). Models without a signature by it are then refused.',
+    },
     fps: {
       type: 'number',
       exclusiveMinimum: 0,
@@ -175,6 +180,7 @@ export interface RunSettings {
   readonly cameras: Readonly<Record<string, CameraSettings>>;
   readonly model: string;
   readonly models_dir?: string;
+  readonly model_key_file?: string;
   readonly fps: number;
   readonly filter: 'off' | 'auto';
   readonly threshold?: number;

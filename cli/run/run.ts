@@ -74,6 +74,7 @@ export async function run(request: RunRequest): Promise<void> {
   const named = createCameraSpecs(settings, process.env);
   const library = createModelLibrary({
     directories: modelDirectories({ modelsDir: settings.models_dir, stateDir }, process.env),
+    publicKeyFile: settings.model_key_file,
   });
   const isServed = servesControl(settings);
   const rollout = await openRunRollout(library, { setting: settings.model, stateDir, isServed });

@@ -33,7 +33,10 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const clock = systemClock;
     const producer = { service: 'inference', instance_id: randomUUID(), version: packageVersion };
     const { models_dir: modelsDir, state_dir: stateDir } = settings;
-    const library = createModelLibrary({ directories: modelDirectories({ modelsDir, stateDir }, process.env) });
+    const library = createModelLibrary({
+      directories: modelDirectories({ modelsDir, stateDir }, process.env),
+      publicKeyFile: settings.model_key_file,
+    });
     const { nameOrPath, reason } = await chooseModel(library, settings.model);
     logger.info({ model: nameOrPath, ...(reason === undefined ? {} : { reason }) }, 'model');
     const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });

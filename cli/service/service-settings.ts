@@ -79,6 +79,7 @@ const common = {
 const inferenceOnly = {
   model: runSettings.properties.model,
   models_dir: runSettings.properties.models_dir,
+  model_key_file: runSettings.properties.model_key_file,
   state_dir: runSettings.properties.state_dir,
   threshold: runSettings.properties.threshold,
   thresholds: runSettings.properties.thresholds,
@@ -142,6 +143,7 @@ export interface ServiceSettings {
   readonly session_timeout_s: number;
   readonly model: string;
   readonly models_dir?: string;
+  readonly model_key_file?: string;
   readonly state_dir?: string;
   readonly threshold?: number;
   readonly thresholds: Readonly<Record<string, number>>;

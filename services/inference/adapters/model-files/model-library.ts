@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { AppError } from '#shared/core/errors';
 import type { ModelManifest } from '../../core/model.ts';
+import { isSignedBy, parseSigningKey } from '../../core/model-signature.ts';
 import { inspectOnnx, type OnnxSummary } from '../../core/onnx-inspector.ts';
 import type { VerifiedModel } from '../../core/ports.ts';
 import { parseManifest } from '../../model-manifest.ts';
@@ -14,6 +15,8 @@ export interface ModelLibraryOptions {
   readonly directories: readonly string[];
   /** Default 512 MiB: a detector for video is a tenth of that; what is larger is a mistake or an attack on memory. */
   readonly maxModelBytes?: number;
+  /** File of an Ed25519 public key (PEM): a model without its signature is then refused. */
+  readonly publicKeyFile?: string | undefined;
 }
 
 export interface FoundModel {
@@ -109,6 +112,22 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
     return findByName(nameOrPath);
   }
 
+  /** Throws SIGHTLINE_MODEL_UNSIGNED and SIGHTLINE_MODEL_SIGNATURE_INVALID where a key is set. */
+  async function checkSignature({ manifest, manifestPath }: Pick<FoundModel, 'manifest' | 'manifestPath'>) {
+    const { publicKeyFile } = options;
+    if (publicKeyFile === undefined) return;
+    const pem = await readKey(publicKeyFile);
+    const publicKey = parseSigningKey(pem, 'public', publicKeyFile);
+    const signature = await readFile(signaturePath(manifestPath), 'utf8').catch(() => undefined);
+    if (signature === undefined) throw new AppError('SIGHTLINE_MODEL_UNSIGNED', `model ${manifest.name} is not signed`);
+    const signed = { manifestText: await readSmallText(manifestPath), labels: manifest.labels };
+    if (isSignedBy(signed, signature, publicKey)) return;
+    throw new AppError(
+      'SIGHTLINE_MODEL_SIGNATURE_INVALID',
+      `the signature of model ${manifest.name} is not one of its manifest by the key in ${publicKeyFile}`,
+    );
+  }
+
   return {
     directories,
     list: () => listIn(directories),
@@ -121,6 +140,7 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
           howToGet(manifest, directories[0]),
         );
       }
+      await checkSignature({ manifest, manifestPath });
       const bytes = await readWhole(modelPath, maxModelBytes);
       const digest = createHash('sha256').update(bytes).digest('hex');
       if (digest !== manifest.sha256) {
@@ -132,6 +152,19 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
       return { manifest, manifestPath, modelPath, bytes, digest, ...inspectOnnx(bytes) };
     },
   };
+}
+
+/** Where the signature of a manifest lies. */
+export function signaturePath(manifestPath: string): string {
+  return `${manifestPath}.sig`;
+}
+
+async function readKey(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new AppError('SIGHTLINE_CONFIG_INVALID', `the key file ${file} cannot be read`, { cause });
+  }
 }
 
 async function readSmallText(path: string): Promise<string> {
