@@ -9,6 +9,7 @@ interface RunFlags {
   readonly config?: string;
   readonly model?: string;
   readonly modelsDir?: string;
+  readonly provider?: string;
   readonly threshold?: number;
   readonly threads?: number;
   readonly fps?: number;
@@ -53,6 +54,7 @@ export function registerRunCommand(program: Command): void {
       'name of a model, its manifest, or its .onnx file beside one (default: yolox-nano if it is here, else the bundled sightline-nano)',
     )
     .option('--models-dir <dir>', 'where models are looked for first')
+    .option('--provider <name>', 'where the model runs: cpu, cuda, tensorrt, coreml, dml or webgpu (default: cpu)')
     .option('--threshold <0..1>', "lowest confidence of an object (default: the model's own)", number)
     .option('--threads <n>', 'frames inferred at once (default: processors less one)', number)
     .option('--fps <n>', 'frames per second to sample of each camera (default: 5)', number)
@@ -99,6 +101,7 @@ function settingsOf(flags: RunFlags): Readonly<Record<string, unknown>> {
     ...(cameras.length === 0 ? {} : { cameras: Object.fromEntries(cameras) as unknown }),
     model: flags.model,
     models_dir: flags.modelsDir,
+    provider: flags.provider,
     threshold: flags.threshold,
     threads: flags.threads,
     fps: flags.fps,

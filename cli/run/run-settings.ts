@@ -1,4 +1,5 @@
 import type { SettingsSchema } from '#shared/core/check-schema';
+import type { ExecutionProvider } from '../../services/inference/core/ports.ts';
 
 const fraction = { type: 'number', minimum: 0, maximum: 1 } as const satisfies SettingsSchema;
 const score = { type: 'number', minimum: 0, maximum: 1 } as const satisfies SettingsSchema;
@@ -66,6 +67,11 @@ export const runSettings = {
         'Name of a model, its manifest, or its .onnx file beside a manifest. auto: yolox-nano where its file is here, else the bundled sightline-nano.',
     },
     models_dir: { type: 'string', minLength: 1, description: 'Where models are looked for first.' },
+    provider: {
+      enum: ['cpu', 'cuda', 'tensorrt', 'coreml', 'dml', 'webgpu'],
+      default: 'cpu',
+      description: 'Execution provider that the model runs on. One that is not usable here is told, and the CPU used.',
+    },
     model_key_file: {
       type: 'string',
       minLength: 1,
@@ -181,6 +187,7 @@ export interface RunSettings {
   readonly model: string;
   readonly models_dir?: string;
   readonly model_key_file?: string;
+  readonly provider: ExecutionProvider;
   readonly fps: number;
   readonly filter: 'off' | 'auto';
   readonly threshold?: number;

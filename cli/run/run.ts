@@ -86,7 +86,7 @@ export async function run(request: RunRequest): Promise<void> {
   const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
   const engineOf = (version: LoadedModel) =>
     createWorkerThreadEngine({
-      ...{ model: version, clock, logger },
+      ...{ model: version, clock, logger, provider: settings.provider },
       thresholds: {
         ...(settings.threshold === undefined ? {} : { score: settings.threshold }),
         perClass: settings.thresholds,

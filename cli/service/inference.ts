@@ -44,7 +44,7 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const loadVersion = createVersionLoader(library, model);
     const engineOf = (version: LoadedModel) =>
       createWorkerThreadEngine({
-        ...{ model: version, clock, logger },
+        ...{ model: version, clock, logger, provider: settings.provider },
         thresholds: {
           ...(settings.threshold === undefined ? {} : { score: settings.threshold }),
           perClass: settings.thresholds,

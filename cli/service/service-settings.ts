@@ -1,6 +1,7 @@
 import type { SettingsSchema } from '#shared/core/check-schema';
 import { AppError } from '#shared/core/errors';
 import { loadConfig, type DeepReadonly } from '#shared/runtime/load-config';
+import type { ExecutionProvider } from '../../services/inference/core/ports.ts';
 import type { CameraSettings } from '../run/run-settings.ts';
 import { runSettings } from '../run/run-settings.ts';
 
@@ -80,6 +81,7 @@ const inferenceOnly = {
   model: runSettings.properties.model,
   models_dir: runSettings.properties.models_dir,
   model_key_file: runSettings.properties.model_key_file,
+  provider: runSettings.properties.provider,
   state_dir: runSettings.properties.state_dir,
   threshold: runSettings.properties.threshold,
   thresholds: runSettings.properties.thresholds,
@@ -144,6 +146,7 @@ export interface ServiceSettings {
   readonly model: string;
   readonly models_dir?: string;
   readonly model_key_file?: string;
+  readonly provider: ExecutionProvider;
   readonly state_dir?: string;
   readonly threshold?: number;
   readonly thresholds: Readonly<Record<string, number>>;

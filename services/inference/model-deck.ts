@@ -170,12 +170,16 @@ export class ModelDeck {
   }
 
   #laneOf(engine: InferenceEngine): ModelLane {
-    const model = modelRecordOf(engine);
+    let model = modelRecordOf(engine);
     const { name, version, digest } = model;
     return {
       ref: { name, version, digest },
       engine,
-      model,
+      get model() {
+        // Where it runs is certain only once it has started.
+        if (model.runtime !== engine.runtime) model = modelRecordOf(engine);
+        return model;
+      },
       cache: this.#options.cacheOf?.(engine),
       logger: this.#options.logger.child({ model: name, version }),
       ...{ inFlight: 0, shadowInFlight: 0, failing: undefined },

@@ -9,7 +9,13 @@ import type { Readiness, Service } from '#shared/core/service';
 import type { DetectionFrame, ModelRecord, ProducerRecord, TimingRecord } from '#schemas';
 import type { DetectionCache } from './core/detection-cache.ts';
 import { scaleImage, wantedSize } from './core/fit-image.ts';
-import type { EngineOutcome, ImageDecoder, InferenceEngine, OpenEngine } from './core/ports.ts';
+import {
+  executionProviders,
+  type EngineOutcome,
+  type ImageDecoder,
+  type InferenceEngine,
+  type OpenEngine,
+} from './core/ports.ts';
 import { createRecordMaker, movedTo, objectsOf } from './detection-record.ts';
 import { ModelDeck, type ModelLane } from './model-deck.ts';
 
@@ -274,6 +280,16 @@ function inferenceNumbers(metrics: Metrics, deck: ModelDeck) {
     .gauge({ name: 'sightline_inference_queue_frames', help: 'Frames that wait for an inference worker.' })
     .with({})
     .follow(() => deck.lanes.reduce((sum, { engine }) => sum + engine.queued, 0));
+  const providers = metrics.gauge({
+    name: 'sightline_inference_provider',
+    help: 'Versions of models that are loaded, by the execution provider that runs them.',
+    labels: ['provider'],
+  });
+  for (const provider of executionProviders) {
+    const runtime = `onnxruntime-${provider}`;
+    const isOn = ({ engine }: ModelLane): boolean => engine.state === 'running' && engine.runtime === runtime;
+    providers.with({ provider }).follow(() => deck.lanes.filter(isOn).length);
+  }
   const known = metrics
     .counter({
       name: 'sightline_inference_known_frames_total',

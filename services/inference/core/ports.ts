@@ -10,6 +10,10 @@ export interface VerifiedModel {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** Where a model runs: what the runtime calls an execution provider. */
+export const executionProviders = ['cpu', 'cuda', 'tensorrt', 'coreml', 'dml', 'webgpu'] as const;
+export type ExecutionProvider = (typeof executionProviders)[number];
+
 /** What one image gave. `boxes` as in core/detections.ts: six numbers each, pixels of the model's input, best first. */
 export interface ImageDetections {
   readonly boxes: Float32Array;
@@ -47,7 +51,7 @@ export interface InferenceEngine {
   readonly manifest: ModelManifest;
   /** sha256 of the model file. */
   readonly digest: string;
-  /** As records name it, for example `onnxruntime-cpu`. */
+  /** As records name it, for example `onnxruntime-cpu`; certain once it has started, since a provider may turn out not to be usable. */
   readonly runtime: string;
   readonly state: EngineState;
   readonly workers: number;

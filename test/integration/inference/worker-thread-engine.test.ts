@@ -55,6 +55,17 @@ test('gives the boxes of the model and the buffer back for the next frame', asyn
   expect(returned.map((data) => data.byteLength)).toEqual([64 * 36 * 3]);
 });
 
+test('a provider that is not usable here is told once, and the model runs on the processor', async () => {
+  const logger = createLogKeeper();
+  // Each is of one operating system only.
+  const provider = process.platform === 'darwin' ? 'dml' : 'coreml';
+  const engine = await tinyEngine({ provider, logger, workers: 2 });
+  expect(engine.runtime).toBe('onnxruntime-cpu');
+  expect(await engine.detect(image(), forever)).toMatchObject({ kind: 'detected' });
+  const warnings = logger.lines.filter(({ level }) => level === 'warn');
+  expect(warnings).toMatchObject([{ fields: { wanted: provider } }]);
+});
+
 test('runs images in the order they were handed in, and says what is waiting', async () => {
   const engine = await tinyEngine();
   const done: number[] = [];

@@ -8,7 +8,7 @@ import { createCandidateList } from '../../core/detections.ts';
 import { createInputWriter } from '../../core/input-writer.ts';
 import type { ModelManifest, ScoreRules } from '../../core/model.ts';
 import { suppressNonMaxima } from '../../core/non-max-suppression.ts';
-import type { ImageDetections } from '../../core/ports.ts';
+import type { ExecutionProvider, ImageDetections } from '../../core/ports.ts';
 
 /** One session with everything that one thread needs to turn images into boxes. Blocks its thread while it runs. */
 export interface DetectorSession {
@@ -37,8 +37,9 @@ export async function openDetectorSession(
   bytes: Uint8Array<ArrayBuffer>,
   manifest: ModelManifest,
   rules: ScoreRules,
+  provider: ExecutionProvider = 'cpu',
 ): Promise<DetectorSession> {
-  const session = await create(bytes, manifest);
+  const session = await create(bytes, manifest, provider);
   try {
     checkInput(session, manifest);
     const { input } = manifest;
@@ -145,9 +146,13 @@ function readableOutputs(outputs: InferenceSession.OnnxValueMapType, manifest: M
   return readable;
 }
 
-async function create(bytes: Uint8Array<ArrayBuffer>, manifest: ModelManifest): Promise<InferenceSession> {
+async function create(
+  bytes: Uint8Array<ArrayBuffer>,
+  manifest: ModelManifest,
+  provider: ExecutionProvider,
+): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(bytes, sessionOptions);
+    return await InferenceSession.create(bytes, { ...sessionOptions, executionProviders: [provider] });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new AppError('SIGHTLINE_MODEL_CORRUPT', `model ${manifest.name} cannot be loaded: ${reason.slice(0, 300)}`, {

@@ -4,8 +4,8 @@ import { Worker } from 'node:worker_threads';
 import { AppError, fromErrorRecord } from '#shared/core/errors';
 import type { PixelImage } from '#shared/core/frame';
 import type { ScoreRules } from '../../core/model.ts';
-import type { ImageDetections, VerifiedModel } from '../../core/ports.ts';
-import type { FromWorker, ToWorker } from './worker-messages.ts';
+import type { ExecutionProvider, ImageDetections, VerifiedModel } from '../../core/ports.ts';
+import type { ChosenProvider, FromWorker, ToWorker } from './worker-messages.ts';
 
 export type ThreadResult =
   | { readonly kind: 'detected'; readonly result: ImageDetections; readonly data: Uint8Array<ArrayBuffer> }
@@ -20,7 +20,10 @@ export interface DetectorThreadEvents {
 /** A worker thread with one session, seen from the main thread. */
 export interface DetectorThread {
   /** Rejects where the model does not load or takes too long; the thread is told to end then. */
-  load(model: VerifiedModel, rules: ScoreRules, timeoutMs: number): Promise<void>;
+  load(
+    model: VerifiedModel,
+    options: { readonly rules: ScoreRules; readonly provider: ExecutionProvider; readonly timeoutMs: number },
+  ): Promise<ChosenProvider>;
   /** One image at a time. Its buffer is transferred and comes back with the result. */
   detect(image: PixelImage): void;
   /** Waits at most this long for the thread to end by itself; rejects with SIGHTLINE_INFERENCE_STALLED when it does not. */
@@ -43,7 +46,8 @@ export function startDetectorThread(name: string, events: DetectorThreadEvents):
   let isStopping = false;
   let hasEnded = false;
   let failure: unknown;
-  let loading: { readonly resolve: () => void; readonly reject: (error: AppError) => void } | undefined;
+  let loading:
+    { readonly resolve: (chosen: ChosenProvider) => void; readonly reject: (error: AppError) => void } | undefined;
   const ended = new Promise<void>((resolve) => {
     worker.once('exit', () => {
       hasEnded = true;
@@ -63,7 +67,7 @@ export function startDetectorThread(name: string, events: DetectorThreadEvents):
   worker.on('message', (message: FromWorker) => {
     switch (message.kind) {
       case 'loaded':
-        loading?.resolve();
+        loading?.resolve({ provider: message.provider, refused: message.refused });
         return;
       case 'load-failed':
         loading?.reject(fromErrorRecord(message.error));
@@ -102,12 +106,12 @@ export function startDetectorThread(name: string, events: DetectorThreadEvents):
   }
 
   return {
-    async load(model, rules, timeoutMs) {
+    async load(model, { rules, provider, timeoutMs }) {
       // A copy of its own for each thread, transferred: nothing of it stays here or there once the session has read it.
       const bytes = model.bytes.slice();
       let timer: NodeJS.Timeout | undefined;
       try {
-        await new Promise<void>((resolve, reject) => {
+        return await new Promise<ChosenProvider>((resolve, reject) => {
           loading = { resolve, reject };
           timer = setTimeout(() => {
             reject(
@@ -117,7 +121,7 @@ export function startDetectorThread(name: string, events: DetectorThreadEvents):
               ),
             );
           }, timeoutMs);
-          say({ kind: 'load', bytes, manifest: model.manifest, rules }, [bytes.buffer]);
+          say({ kind: 'load', bytes, manifest: model.manifest, rules, provider }, [bytes.buffer]);
         });
       } catch (error) {
         loading = undefined;

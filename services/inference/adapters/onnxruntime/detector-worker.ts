@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { AppError, toErrorRecord } from '#shared/core/errors';
 import { openDetectorSession, type DetectorSession } from './detector-session.ts';
-import type { FromWorker, ToWorker } from './worker-messages.ts';
+import type { ChosenProvider, FromWorker, ToWorker } from './worker-messages.ts';
 
 /** The thread that owns one session: a model's run blocks it, and nothing else waits on it. */
 if (parentPort === null) throw new Error('this file is started as a worker thread');
@@ -22,8 +22,9 @@ async function handle(message: ToWorker): Promise<void> {
   switch (message.kind) {
     case 'load':
       try {
-        session = await openDetectorSession(message.bytes, message.manifest, message.rules);
-        say({ kind: 'loaded' });
+        const opened = await openOnProvider(message);
+        session = opened.session;
+        say({ kind: 'loaded', ...opened.chosen });
       } catch (error) {
         say({ kind: 'load-failed', error: toErrorRecord(error) });
       }
@@ -35,6 +36,24 @@ async function handle(message: ToWorker): Promise<void> {
       await session?.close();
       port.close();
   }
+}
+
+/** A provider that is not usable here, or not for this model, leaves the processor, which runs everything. */
+async function openOnProvider({
+  bytes,
+  manifest,
+  rules,
+  provider,
+}: Extract<ToWorker, { kind: 'load' }>): Promise<{ session: DetectorSession; chosen: ChosenProvider }> {
+  let refused: string | null = null;
+  if (provider !== 'cpu') {
+    try {
+      return { session: await openDetectorSession(bytes, manifest, rules, provider), chosen: { provider, refused } };
+    } catch (error) {
+      refused = (error instanceof Error ? error.message : String(error)).slice(0, 300);
+    }
+  }
+  return { session: await openDetectorSession(bytes, manifest, rules), chosen: { provider: 'cpu', refused } };
 }
 
 async function detect(image: Extract<ToWorker, { kind: 'detect' }>['image']): Promise<void> {

@@ -1,7 +1,13 @@
 import type { ErrorRecord } from '#shared/core/errors';
 import type { PixelImage } from '#shared/core/frame';
 import type { ModelManifest, ScoreRules } from '../../core/model.ts';
-import type { ImageDetections } from '../../core/ports.ts';
+import type { ExecutionProvider, ImageDetections } from '../../core/ports.ts';
+
+/** The provider that a session runs on; `refused`: why it is not the one that was asked for. */
+export interface ChosenProvider {
+  readonly provider: ExecutionProvider;
+  readonly refused: string | null;
+}
 
 /** What the engine says to a worker. Buffers are transferred, not copied. */
 export type ToWorker =
@@ -10,13 +16,14 @@ export type ToWorker =
       readonly bytes: Uint8Array<ArrayBuffer>;
       readonly manifest: ModelManifest;
       readonly rules: ScoreRules;
+      readonly provider: ExecutionProvider;
     }
   | { readonly kind: 'detect'; readonly image: PixelImage }
   /** The worker finishes what it is at, releases its session and ends by itself: ending it from outside in a run aborts the process. */
   | { readonly kind: 'stop' };
 
 export type FromWorker =
-  | { readonly kind: 'loaded' }
+  | ({ readonly kind: 'loaded' } & ChosenProvider)
   | { readonly kind: 'load-failed'; readonly error: ErrorRecord }
   /** `data` is the image's buffer on its way back. */
   | { readonly kind: 'detected'; readonly result: ImageDetections; readonly data: Uint8Array<ArrayBuffer> }

@@ -5,9 +5,16 @@ import { AppError } from '#shared/core/errors';
 import type { PixelImage } from '#shared/core/frame';
 import type { Logger } from '#shared/core/logger';
 import type { ThresholdOverrides } from '../../core/model.ts';
-import type { EngineOutcome, EngineState, InferenceEngine, VerifiedModel } from '../../core/ports.ts';
+import type {
+  EngineOutcome,
+  EngineState,
+  ExecutionProvider,
+  InferenceEngine,
+  VerifiedModel,
+} from '../../core/ports.ts';
 import { scoreRules } from '../../core/score-rules.ts';
 import { startDetectorThread, type DetectorThread } from './detector-thread.ts';
+import type { ChosenProvider } from './worker-messages.ts';
 
 export interface WorkerThreadEngineOptions {
   readonly model: VerifiedModel;
@@ -17,6 +24,8 @@ export interface WorkerThreadEngineOptions {
   /** Default: one less than the cores, at least 1, at most 8. The core left over decodes video and runs the main thread; a session costs
    *  some 40 MB, so that a machine with many cores should be told how many of them are meant for this. */
   readonly workers?: number;
+  /** Where the model runs. Default cpu. One that is not usable here is told once, and the processor takes its place. */
+  readonly provider?: ExecutionProvider;
   /** Images that may wait. Default 64: one for each camera of a full machine, since a caller hands in one at a time per camera. */
   readonly queueCapacity?: number;
   /** A run that takes longer is reported as stalled. Default 30 s: the slowest model that is of use on a busy machine takes 2 s. */
@@ -70,6 +79,7 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
   const waitingForQuiet: (() => void)[] = [];
   const starts = new Set<Promise<void>>();
   let phase: 'created' | 'starting' | 'running' | 'draining' | 'stopping' | 'stopped' | 'failed' = 'created';
+  let chosen: ChosenProvider = { provider: options.provider ?? 'cpu', refused: null };
   let restarts = 0;
   let watchdog: NodeJS.Timeout | undefined;
   let closing: Promise<void> | undefined;
@@ -107,7 +117,9 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
       },
     });
     slot.thread = thread;
-    await thread.load(model, rules, loadTimeoutMs);
+    const loaded = await thread.load(model, { rules, provider: chosen.provider, timeoutMs: loadTimeoutMs });
+    // A thread that is started again is not asked to try once more, and what was refused stays told.
+    if (chosen.refused === null) chosen = loaded;
     slot.state = 'idle';
   }
 
@@ -232,7 +244,9 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
   const engine: InferenceEngine = {
     manifest,
     digest: model.digest,
-    runtime: 'onnxruntime-cpu',
+    get runtime() {
+      return `onnxruntime-${chosen.provider}`;
+    },
     workers,
     get state() {
       return state();
@@ -258,7 +272,13 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
       phase = 'running';
       // Seldom enough to cost nothing, often enough to notice within a tenth more than the limit.
       watchdog = setInterval(watch, Math.max(10, runTimeoutMs / 10)).unref();
-      logger.info({ model: manifest.name, version: manifest.version, workers }, 'inference ready');
+      if (chosen.refused !== null)
+        logger.warn(
+          { wanted: options.provider, reason: chosen.refused },
+          'execution provider not usable, the CPU runs it',
+        );
+      const { name, version } = manifest;
+      logger.info({ model: name, version, workers, provider: chosen.provider }, 'inference ready');
     },
     detect(image, { deadlineMs }) {
       const refuse = (error: AppError): Promise<never> => {
