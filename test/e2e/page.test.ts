@@ -103,6 +103,20 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     await page.locator('.page-head').getByText('Online').waitFor();
   });
 
+  it('shows how a candidate agrees, and takes it back with a reason', async () => {
+    const page = await open('operator', '#/models');
+    await page.getByRole('heading', { name: 'yolox-nano 1.1.0-int8: shadow on camera-1, camera-4' }).waitFor();
+    await page.getByRole('region', { name: 'Agreement by camera and class' }).getByText('96.5 %').waitFor();
+    await page.getByRole('button', { name: 'Roll back…' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('The same in a shell').click();
+    await dialog.getByText(`sightline models rollback --url ${api.url}`).waitFor();
+    await dialog.getByLabel('Reason').fill('sees less at night');
+    await dialog.getByRole('button', { name: 'Roll back' }).click();
+    await page.getByText('rolled back').waitFor();
+    await page.getByRole('button', { name: 'Canary yolox-nano 1.1.0-int8' }).waitFor();
+  });
+
   it('adds a camera by the form once the verdict is good', async () => {
     const page = await open('operator', '#/add');
     await page.getByLabel('Address of the stream').fill('rtsp://user:canary@10.0.0.9/stream');

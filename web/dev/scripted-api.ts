@@ -155,6 +155,12 @@ function reply(
     }
     case 'GET /models':
       return { status: 200, body: { items: models } };
+    case 'GET /models/rollout':
+      return { status: 200, body: rollout };
+    case 'POST /models/rollback':
+      rollout = { ...rollout, candidate: null };
+      models = models.map((model) => (model.state === 'SHADOW' ? { ...model, state: 'ROLLED_BACK' } : model));
+      return { status: 200, body: { rollout } };
     case 'GET /system':
       return { status: 200, body: system };
     case 'GET /audit':
@@ -320,12 +326,12 @@ function split(all: Buffer): readonly Buffer[] {
   return parts;
 }
 
-const models = [
+let models = [
   {
     name: 'yolox-nano',
     version: '1.0.0',
     state: 'ACTIVE',
-    details: { precision: 'FP32', traffic_share: 1, licence: 'Apache-2.0', activated_at: '2026-11-20T10:00:00Z' },
+    details: { precision: 'FP32', traffic_share: 1, licence: 'Apache-2.0', changed_at: '2026-11-20T10:00:00Z' },
   },
   {
     name: 'yolox-nano',
@@ -334,6 +340,19 @@ const models = [
     details: { precision: 'INT8', agreement_ratio: 0.962, agreement_frames: 1800, traffic_share: 0 },
   },
 ];
+let rollout: { readonly previous: null; readonly candidate: object | null } = {
+  previous: null,
+  candidate: {
+    model: { name: 'yolox-nano', version: '1.1.0-int8' },
+    mode: 'shadow',
+    covered_cameras: ['camera-1', 'camera-4'],
+    verdict: 'pending',
+    checks: [{ verdict: 'pending', text: '120 of 200 frames seen' }],
+    rows: [
+      { camera_id: 'camera-1', class_name: 'person', matched: 96, only_active: 3, only_candidate: 4, agreement: 0.965 },
+    ],
+  },
+};
 const system = {
   version: '0.1.0',
   mode: 'embedded',

@@ -4,6 +4,7 @@ import type {
   Geometry,
   Me,
   ModelVersion,
+  Rollout,
   SystemSection,
   SystemView,
   Token,
@@ -117,6 +118,30 @@ export async function addCamera(camera: NewCamera): Promise<Camera> {
 
 export async function listModels(): Promise<readonly ModelVersion[]> {
   return itemsOf((await request(paths.models)).body).map(decode.modelVersion);
+}
+
+export async function readRollout(): Promise<Rollout> {
+  return decode.rollout((await request(`${paths.models}/rollout`)).body);
+}
+
+export type ModelAction = 'activate' | 'shadow' | 'canary' | 'promote' | 'rollback' | 'retire';
+
+export interface ModelStep {
+  readonly action: ModelAction;
+  readonly name: string;
+  readonly version: string;
+  /** Of the cameras, 0..1; for shadow and canary. */
+  readonly share: number | undefined;
+}
+
+/** Promote and rollback need no version: there is only one that they can be about. */
+export async function makeStep({ action, name, version, share }: ModelStep, reason: string): Promise<void> {
+  const isOfOne = action === 'promote' || action === 'rollback';
+  const place = `${encodeURIComponent(name)}/${encodeURIComponent(version)}/`;
+  await request(`${paths.models}/${isOfOne ? '' : place}${action}`, {
+    method: 'POST',
+    body: { reason, ...(share === undefined ? {} : { share }) },
+  });
 }
 
 /** Shown as it is told: a heading for each object, a line for each value. The topics get their consumer line. */

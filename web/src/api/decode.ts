@@ -1,4 +1,5 @@
 import type {
+  AgreementRow,
   AuditEntry,
   Camera,
   CameraStatusView,
@@ -10,6 +11,7 @@ import type {
   Point,
   ProbeStep,
   Role,
+  Rollout,
   Token,
   Verdict,
   Zone,
@@ -181,8 +183,46 @@ export function modelVersion(value: unknown): ModelVersion {
     agreementFrames: number(details['agreement_frames']),
     trafficShare: number(details['traffic_share']),
     reason: text(details['change_reason']),
-    changedMs: time(details['activated_at']),
+    changedMs: time(details['changed_at']),
     details: Object.entries(details).map(([name, one]) => [name.replaceAll('_', ' '), plain(one)] as const),
+  };
+}
+
+export function rollout(value: unknown): Rollout {
+  const from = record(value);
+  const previous = record(from['previous']);
+  const candidate = record(from['candidate']);
+  const model = record(candidate['model']);
+  const name = text(previous['name']);
+  return {
+    previous: name === undefined ? undefined : `${name} ${text(previous['version']) ?? ''}`,
+    candidate:
+      text(model['name']) === undefined
+        ? undefined
+        : {
+            name: text(model['name']) ?? '',
+            version: text(model['version']) ?? '',
+            mode: text(candidate['mode']) ?? '',
+            cameras: list(candidate['covered_cameras']).map(plain),
+            verdict: text(candidate['verdict']) ?? 'pending',
+            checks: list(candidate['checks']).map((one) => {
+              const check = record(one);
+              return { verdict: text(check['verdict']) ?? 'pending', text: text(check['text']) ?? '' };
+            }),
+            rows: list(candidate['rows']).map(agreementRow),
+          },
+  };
+}
+
+function agreementRow(value: unknown): AgreementRow {
+  const from = record(value);
+  return {
+    cameraId: text(from['camera_id']) ?? '',
+    className: text(from['class_name']) ?? '',
+    matched: number(from['matched']) ?? 0,
+    onlyActive: number(from['only_active']) ?? 0,
+    onlyCandidate: number(from['only_candidate']) ?? 0,
+    agreement: number(from['agreement']),
   };
 }
 

@@ -8,6 +8,17 @@ export function curlLine(origin: string, method: string, path: string, body?: un
   return parts.join(' ');
 }
 
+/** A step of a roll-out of models, as the command line makes it. */
+export function modelLine(
+  origin: string,
+  step: { readonly action: string; readonly model: string; readonly share: number | undefined },
+): string {
+  const { action, model, share } = step;
+  const about = action === 'promote' || action === 'rollback' ? '' : ` ${quoted(model)}`;
+  const part = share === undefined ? '' : ` --share ${share}`;
+  return `sightline models ${action}${about}${part} --url ${quoted(origin)}`;
+}
+
 /** A word of a POSIX shell; everything within single quotes is itself. */
 export function quoted(text: string): string {
   return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

@@ -120,6 +120,32 @@ export interface ModelVersion {
   readonly details: readonly (readonly [label: string, value: string])[];
 }
 
+export interface AgreementRow {
+  readonly cameraId: string;
+  readonly className: string;
+  readonly matched: number;
+  readonly onlyActive: number;
+  readonly onlyCandidate: number;
+  readonly agreement: number | undefined;
+}
+
+/** A version that is tried beside the active one. */
+export interface Candidate {
+  readonly name: string;
+  readonly version: string;
+  readonly mode: string;
+  readonly cameras: readonly string[];
+  readonly verdict: string;
+  readonly checks: readonly { readonly verdict: string; readonly text: string }[];
+  readonly rows: readonly AgreementRow[];
+}
+
+export interface Rollout {
+  /** What a rollback goes back to; undefined where there is nothing. */
+  readonly previous: string | undefined;
+  readonly candidate: Candidate | undefined;
+}
+
 export interface AuditEntry {
   readonly seq: number;
   readonly timeMs: number;
