@@ -22,33 +22,58 @@ export function wantedSize(
 
 /** Scales a picture: bilinear where it grows, the mean of what each pixel covers where it shrinks. The result has memory of its own. */
 export function scaleImage(image: PixelImage, size: SizePx): PixelImage {
-  const columns = spans(image.widthPx, size.widthPx);
-  const rows = spans(image.heightPx, size.heightPx);
-  const [pixelStep, rowStep, planeStep, outPixel, outPlane] =
-    image.format === 'gbrp'
-      ? [1, image.widthPx, image.widthPx * image.heightPx, 1, size.widthPx * size.heightPx]
-      : [3, 3 * image.widthPx, 1, 3, 1];
-  const data = new Uint8Array(size.widthPx * size.heightPx * 3);
-  const line = new Float32Array(image.widthPx);
-  for (let channel = 0; channel < 3; channel++) {
-    const source = channel * planeStep;
-    let target = channel * outPlane;
-    for (const { first, weights } of rows) {
-      line.fill(0);
-      weights.forEach((weight, index) => {
-        let at = source + (first + index) * rowStep;
-        for (let x = 0; x < line.length; x++, at += pixelStep)
-          line[x] = (line[x] ?? 0) + weight * (image.data[at] ?? 0);
-      });
-      for (const column of columns) {
-        let sum = 0.5;
-        column.weights.forEach((weight, index) => (sum += weight * (line[column.first + index] ?? 0)));
-        data[target] = sum;
-        target += outPixel;
-      }
+  const from = planesOf(image.format, image);
+  const to = planesOf(image.format, size);
+  const data = new Uint8Array(to.reduce((sum, { widthPx, heightPx }) => sum + widthPx * heightPx, 0));
+  from.forEach((plane, index) => {
+    const target = to[index];
+    if (target !== undefined) scalePlane(image.data, plane, data, target);
+  });
+  return { format: image.format, ...size, data };
+}
+
+/** Where the values of one channel lie. */
+interface Plane extends SizePx {
+  readonly start: number;
+  /** From one pixel to the next. */
+  readonly step: number;
+}
+
+function planesOf(format: PixelImage['format'], { widthPx, heightPx }: SizePx): readonly Plane[] {
+  const pixels = widthPx * heightPx;
+  switch (format) {
+    case 'gbrp':
+      return [0, 1, 2].map((index) => ({ widthPx, heightPx, start: index * pixels, step: 1 }));
+    case 'rgb24':
+      return [0, 1, 2].map((start) => ({ widthPx, heightPx, start, step: 3 }));
+    case 'yuv420p': {
+      const half = { widthPx: Math.ceil(widthPx / 2), heightPx: Math.ceil(heightPx / 2), step: 1 };
+      const u = { ...half, start: pixels };
+      return [{ widthPx, heightPx, start: 0, step: 1 }, u, { ...half, start: pixels + half.widthPx * half.heightPx }];
     }
   }
-  return { format: image.format, ...size, data };
+}
+
+function scalePlane(source: Uint8Array, from: Plane, data: Uint8Array, to: Plane): void {
+  const columns = spans(from.widthPx, to.widthPx);
+  const rows = spans(from.heightPx, to.heightPx);
+  const rowLength = from.widthPx * from.step;
+  const line = new Float32Array(from.widthPx);
+  let target = to.start;
+  for (const { first, weights } of rows) {
+    line.fill(0);
+    weights.forEach((weight, index) => {
+      let at = from.start + (first + index) * rowLength;
+      for (let x = 0; x < line.length; x++, at += from.step) line[x] = (line[x] ?? 0) + weight * (source[at] ?? 0);
+    });
+    for (const column of columns) {
+      // Whole numbers are cut off, so a half makes it the nearest.
+      let sum = 0.5;
+      column.weights.forEach((weight, index) => (sum += weight * (line[column.first + index] ?? 0)));
+      data[target] = sum;
+      target += to.step;
+    }
+  }
 }
 
 interface Span {

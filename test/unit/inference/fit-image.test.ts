@@ -71,3 +71,14 @@ test('keeps an even picture even and its channels apart, whatever the sizes', ()
     { numRuns: 50 },
   );
 });
+
+test('scales brightness and colour of a camera picture, odd sizes too', () => {
+  const yuv = (widthPx: number, heightPx: number): PixelImage => {
+    const chroma = Math.ceil(widthPx / 2) * Math.ceil(heightPx / 2);
+    const values = [[widthPx * heightPx, 80] as const, [chroma, 90] as const, [chroma, 240] as const];
+    const data = Uint8Array.from(values.flatMap(([count, value]) => Array.from({ length: count }, () => value)));
+    return { format: 'yuv420p', widthPx, heightPx, data };
+  };
+  expect(scaleImage(yuv(41, 23), { widthPx: 31, heightPx: 17 })).toEqual(yuv(31, 17));
+  expect(scaleImage(yuv(20, 10), { widthPx: 33, heightPx: 15 })).toEqual(yuv(33, 15));
+});
