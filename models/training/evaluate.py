@@ -28,19 +28,18 @@ class Detector:
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.input = self.session.get_inputs()[0]
-        self.size = self.input.shape[2]
+        self.height, self.width = self.input.shape[2:]
         self.classes = list(INDEX_OF_80.values()) if of_80 else list(range(len(CATEGORIES)))
         cells, strides = [], []
         for stride in (8, 16, 32):
-            side = self.size // stride
-            rows, columns = np.mgrid[:side, :side]
+            rows, columns = np.mgrid[: self.height // stride, : self.width // stride]
             cells.append(np.stack((columns, rows), -1).reshape(-1, 2))
-            strides.append(np.full((side * side, 1), stride))
+            strides.append(np.full((rows.size, 1), stride))
         self.cells, self.strides = np.concatenate(cells), np.concatenate(strides)
 
     def pixels(self, picture: np.ndarray) -> tuple[np.ndarray, float]:
-        ratio = min(self.size / picture.shape[0], self.size / picture.shape[1])
-        canvas = np.full((self.size, self.size, 3), 114, np.uint8)
+        ratio = min(self.height / picture.shape[0], self.width / picture.shape[1])
+        canvas = np.full((self.height, self.width, 3), 114, np.uint8)
         width, height = int(picture.shape[1] * ratio), int(picture.shape[0] * ratio)
         canvas[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
         return canvas.transpose(2, 0, 1)[None].astype(np.float32), ratio

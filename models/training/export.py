@@ -16,12 +16,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--width", type=int, default=320, help="of the input, a multiple of 32")
+    parser.add_argument("--height", type=int, default=320)
     args = parser.parse_args()
     network = Nano()
     network.load_state_dict(torch.load(args.checkpoint)["average"])
     exported = Exported(network).eval()
-    example = torch.rand(1, 3, args.size, args.size) * 255
+    example = torch.rand(1, 3, args.height, args.width) * 255
     torch.onnx.export(
         exported, (example,), args.out, input_names=["images"], output_names=["output"], opset_version=13, dynamo=False
     )
