@@ -4,11 +4,26 @@ import { AppError, toAppError } from '#shared/core/errors';
 import { maySeeCamera } from '../../../core/access.ts';
 import { pageOf } from '../../../core/cursor.ts';
 import type { CameraDraft as Draft, CameraEntry, CameraFigures } from '../../../core/ports.ts';
-import { cameraExists, cameraUnknown, judgeCamera, registerCamera } from '../../../core/register-camera.ts';
+import {
+  cameraExists,
+  cameraUnknown,
+  changeCamera as changeCameraOf,
+  judgeCamera,
+  registerCamera,
+} from '../../../core/register-camera.ts';
 import { callerOf, changeAll, changeCamera, read, recordAudit, type ApiPorts, type HttpApp } from '../app.ts';
 import { EventStream } from '../event-stream.ts';
+import { shownPath } from '../failures.ts';
 import * as schema from '../schemas/cameras.ts';
-import { IdempotencyHeaders, IdParams, IfMatchHeaders, PageQuery, problems, strict } from '../schemas/common.ts';
+import {
+  CameraId,
+  IdempotencyHeaders,
+  IdParams,
+  IfMatchHeaders,
+  PageQuery,
+  problems,
+  strict,
+} from '../schemas/common.ts';
 
 const importBytes = 8 * 1024 * 1024;
 const tags = ['cameras'];
@@ -78,7 +93,12 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
     if (url !== undefined) {
       // What may not be registered may not be tried either: a file of this machine where those are not allowed.
       const { password } = body;
-      ports.cameras.check({ id: id ?? 'probe', url, ...(password === undefined ? {} : { password }) });
+      const { allow_http: allowHttp } = body;
+      ports.cameras.check({
+        ...{ id: id ?? 'probe', url },
+        ...(password === undefined ? {} : { password }),
+        ...(allowHttp === undefined ? {} : { allow_http: allowHttp }),
+      });
       return { ...body, url }; // what is absent is not undefined: it came as JSON
     }
     const known = id === undefined ? undefined : ports.cameras.draftOf(id);
@@ -139,7 +159,7 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
         summary: 'Register many cameras; those that are wrong are named and stop none of the others',
         headers: IdempotencyHeaders,
         body: schema.ImportRequest,
-        response: { ...problems(413, 415), 200: schema.ImportAnswer },
+        response: { ...problems(409, 413, 415), 200: schema.ImportAnswer },
       },
     },
     async (request) => {
@@ -170,7 +190,7 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
       const problem = Value.Errors(schema.CameraDraft, line)[0];
       throw new AppError(
         'SIGHTLINE_REQUEST_INVALID',
-        `${problem?.instancePath ?? ''} ${problem?.message ?? 'is wrong'}`.trim(),
+        `${shownPath(problem?.instancePath ?? '')} ${problem?.message ?? 'is wrong'}`.trim(),
       );
     }
     const draft = line as Draft; // just checked
@@ -222,12 +242,16 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
         params: IdParams,
         headers: IfMatchHeaders,
         body: schema.CameraPatch,
-        response: { ...problems(404, 409, 412, 413, 415), 200: schema.Camera },
+        response: { ...problems(404, 409, 412, 413, 415, 422), 200: schema.Camera },
       },
     },
     async (request, reply) => {
       const { id } = request.params;
-      const camera = await ports.cameras.update(id, request.body, expectedVersion(request.headers['if-match']));
+      const { save_anyway: saveAnyway = false, probe = true, ...patch } = request.body;
+      const camera = await changeCameraOf(ports, id, patch, {
+        ...{ saveAnyway, probe, signal: request.signal },
+        expectedVersion: expectedVersion(request.headers['if-match']),
+      });
       void reply.header('etag', etagOf(camera)); // to chain on
       return shown(camera);
     },
@@ -265,7 +289,12 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
         },
       },
       async (request, reply) => {
-        const camera = await ports.cameras.update(request.params.id, { enabled: action === 'enable' });
+        const camera = await changeCameraOf(
+          ports,
+          request.params.id,
+          { enabled: action === 'enable' },
+          { saveAnyway: false, probe: false, signal: request.signal, expectedVersion: undefined },
+        );
         void reply.header('etag', etagOf(camera)); // to chain on
         return shown(camera);
       },
@@ -287,10 +316,15 @@ function expectedVersion(header: unknown): number | undefined {
 
 function idOf(line: unknown): string | null {
   const id = typeof line === 'object' && line !== null && 'id' in line ? line.id : null;
-  return typeof id === 'string' ? id.slice(0, 64) : null;
+  // What cannot be an id may be an address in the wrong place, with its password.
+  return Value.Check(CameraId, id) ? id : null;
 }
 
 /** The rates alone: the whole account of a camera has a route of its own. */
-function ratesOf(figures: CameraFigures | undefined): Pick<CameraFigures, 'received_fps' | 'analysed_fps'> | null {
-  return figures === undefined ? null : { received_fps: figures.received_fps, analysed_fps: figures.analysed_fps };
+function ratesOf(
+  figures: CameraFigures | undefined,
+): Pick<CameraFigures, 'received_fps' | 'analysed_fps' | 'newest_capture_time'> | null {
+  if (figures === undefined) return null;
+  const { received_fps, analysed_fps, newest_capture_time } = figures;
+  return { received_fps, analysed_fps, newest_capture_time };
 }
