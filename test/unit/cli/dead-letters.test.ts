@@ -42,8 +42,9 @@ function start(written: readonly Written[]) {
   };
   const ports = {
     publish: (record: RecordToReplay) => Promise.resolve(void published.push(record)),
-    note: async (position: string, headers: DeadLetterRecord['headers']) =>
-      put({ key: position, value: null, headers, timestampMs: 9_000 }),
+    note: async (position: string, headers: DeadLetterRecord['headers']) => {
+      put({ key: position, value: null, headers, timestampMs: 9_000 });
+    },
   };
   return { put, published, read, ports };
 }
