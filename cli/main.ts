@@ -39,6 +39,11 @@ const commands: readonly CommandEntry[] = [
     declare: async (program) => (await import('./commands/results.ts')).registerResultsCommands(program),
   },
   {
+    name: 'dead-letters',
+    description: 'records that a service could not read: list them, write them back',
+    declare: async (program) => (await import('./commands/dead-letters.ts')).registerDeadLetterCommands(program),
+  },
+  {
     name: 'models',
     description: 'fetch, add, list, check, measure and time models',
     declare: async (program) => (await import('./commands/models.ts')).registerModelsCommands(program),

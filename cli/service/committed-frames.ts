@@ -33,7 +33,7 @@ export async function committedFrames(
           // The serde of this topic gives records of its schema.
           const { header, model } = (await serde.decode({ key: key ?? '', value, headers })) as DetectionFrame;
           // A shadow's record may be there before that of the frame itself.
-          if (model?.role === 'SHADOW') continue;
+          if (model.role === 'SHADOW') continue;
           const { camera_id: cameraId, epoch, frame_seq: frameSeq } = header;
           found.get(partition)?.push({ cameraId, epoch, frameSeq });
         } catch (thrown) {

@@ -3,6 +3,7 @@ import type { ProducerRecord } from '#schemas';
 import type { KafkaMessageBus } from '#shared/bus/kafka/kafka-message-bus';
 import { defaultKafkaTuning, type KafkaConnectionSettings, type KafkaTuning } from '#shared/bus/kafka/kafka-settings';
 import { openKafkaMessageBus } from '#shared/bus/kafka/open-kafka-bus';
+import type { SerdeOfTopic } from '#shared/bus/kafka/serde';
 import type { TopicReader } from '#shared/bus/kafka/topic-reader';
 import { createPlatformaticTopicReader } from '#shared/bus/kafka/platformatic/platformatic-topic-reader';
 import { serviceTopics, type ServiceTopics } from '#shared/bus/topics';
@@ -36,6 +37,8 @@ export interface ServiceConnection {
   ready(topics: readonly string[], signal: AbortSignal): Promise<void>;
   /** Does the work again, with pauses, until it succeeds or no waiting helps. */
   persist<T>(what: string, work: () => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** Another bus to the same brokers, with other serdes; the caller closes it. */
+  openBus(serdeOf: SerdeOfTopic): Promise<KafkaMessageBus>;
   /** Reads topics without a group; the caller closes it. */
   readonly openReader: () => TopicReader;
   close(): Promise<void>;
@@ -61,12 +64,9 @@ export async function openServiceConnection(options: ServiceConnectionOptions): 
     ...(sasl === undefined ? {} : { sasl }),
   };
   const tuning = tuningOf(settings);
-  const bus = await openKafkaMessageBus(client, connection, {
-    serdeOf: serdes.serdeOf,
-    deadLettersTopic: topics.deadLetters,
-    tuning,
-    logger,
-  });
+  const openBus = (serdeOf: SerdeOfTopic): Promise<KafkaMessageBus> =>
+    openKafkaMessageBus(client, connection, { serdeOf, deadLettersTopic: topics.deadLetters, tuning, logger });
+  const bus = await openBus(serdes.serdeOf);
   let waitsFor: string | undefined = 'the service has not started';
 
   async function persist<T>(what: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -118,6 +118,7 @@ export async function openServiceConnection(options: ServiceConnectionOptions): 
       }
       await persist('schema registry', () => serdes.register(), signal);
     },
+    openBus,
     openReader: () => createPlatformaticTopicReader(connection, tuning),
     close: () => bus.close(),
   };

@@ -12,6 +12,8 @@ export interface ServiceProcesses {
   readonly run: E2eRun;
   init(): Promise<void>;
   start(name: 'control' | 'ingest' | 'inference', environment?: Readonly<Record<string, string>>): RunningSightline;
+  /** `sightline …` on these topics; gives what it printed. */
+  command(...args: readonly string[]): Promise<string>;
   /** `sightline camera …` on these topics. */
   camera(...args: readonly string[]): Promise<void>;
   /** The cameras of every ingest that is started from now on. */
@@ -54,6 +56,11 @@ export async function prepareServices(
       await bus.close();
     }
   };
+  const command = async (...args: readonly string[]): Promise<string> => {
+    const ended = await runSightline(args, environment);
+    expect(ended, ended.stderr).toMatchObject({ code: 0 });
+    return ended.stdout;
+  };
   return {
     prefix,
     run,
@@ -61,9 +68,9 @@ export async function prepareServices(
       const ended = await runSightline(['service', 'init'], environment);
       expect(ended, ended.stderr).toMatchObject({ code: 0 });
     },
+    command,
     async camera(...args) {
-      const ended = await runSightline(['camera', ...args], environment);
-      expect(ended, ended.stderr).toMatchObject({ code: 0 });
+      await command('camera', ...args);
     },
     start: (name, more = {}) => startSightline(['service', name, '--config', configFile], { ...environment, ...more }),
     configure: (cameras) => writeFile(configFile, JSON.stringify({ cameras })),

@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createMemoryRolloutLog, type RolloutLog } from '#shared/core/rollout/rollout-log';
 import { applyStep, initialRollout, planStep, type RolloutStep } from '#shared/core/rollout/rollout-state';
 import { createSqliteRolloutLog, rolloutLogPath } from '#shared/store/sqlite-rollout-log';
+import { createMemoryModelTopic } from '../../support/memory-model-topic.ts';
 import { makeCommand, makeModelRef } from '../../support/rollout-doubles.ts';
 
 const [a, b] = [makeModelRef('a'), makeModelRef('b')];
@@ -30,6 +31,7 @@ async function opened(log: RolloutLog): Promise<RolloutLog> {
 describe.each([
   ['in memory', async () => createMemoryRolloutLog()],
   ['SQLite', async () => createSqliteRolloutLog(await stateFolder())],
+  ['on a topic', async () => createMemoryModelTopic().openLog()],
 ])('a log of roll-outs, %s', (_, make) => {
   test('gives the steps in order as they were written, and tells each one that comes', async () => {
     const log = await opened(await make());
@@ -62,6 +64,19 @@ test('in SQLite two processes see each other: the later one of two steps is refu
   await one.append(second);
   await other.refresh();
   expect(other.steps()).toEqual([first, second]);
+});
+
+test('on a topic the first of two steps with one number holds for everybody, and compaction takes none away', async () => {
+  const topic = createMemoryModelTopic();
+  const [one, other] = [await opened(topic.openLog()), await opened(topic.openLog())];
+  const outcomes = await Promise.allSettled([one.append(first), other.append({ ...first, by: 'another' })]);
+  expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  await (outcomes[0].status === 'fulfilled' ? other : one).append(second);
+  const late = await opened(topic.openLog());
+  await vi.waitFor(() => expect([one.steps(), other.steps()]).toEqual([late.steps(), late.steps()]));
+  expect(late.steps().map(({ revision }) => revision)).toEqual([1, 2]);
+  expect(late.steps()[1]).toEqual(second);
+  expect(new Set(topic.keys()).size).toBe(topic.keys().length);
 });
 
 test('in SQLite nothing is changed or taken out, not even with the file in hand', async () => {

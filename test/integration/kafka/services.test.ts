@@ -5,6 +5,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFailed, onTestFinished } from 'vitest';
 import { openKafkaMessageBus } from '../../../services/shared/bus/kafka/open-kafka-bus.ts';
 import { defaultKafkaTuning } from '../../../services/shared/bus/kafka/kafka-settings.ts';
+import type { DeadLetter } from '../../../services/shared/core/dead-letter.ts';
 import { serviceTopics } from '../../../services/shared/bus/topics.ts';
 import { createSchemaRegistry } from '../../../services/shared/codec/schema-registry.ts';
 import { createTopicSerdes } from '../../../services/shared/codec/topic-serdes.ts';
@@ -232,6 +233,17 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
       );
       expect(letters[0]?.value?.toString()).toBe('no record of ours');
       expect(letters[0]?.headers['sightline-reason-code']?.toString()).toBe('SIGHTLINE_RECORD_UNDECODABLE');
+
+      // Written back as it was it comes here again, and is told apart from the first time.
+      const listed = async (): Promise<readonly DeadLetter[]> =>
+        JSON.parse(await services.command('dead-letters', 'list', '--json')) as readonly DeadLetter[]; // what it prints
+      const [first] = await listed();
+      expect(first).toMatchObject({ topic: 'odd.frames', key: 'a', replays: 0, replayedAtMs: null });
+      await services.command('dead-letters', 'replay', first?.position ?? '');
+      const [before, again] = await until(listed, (all) => all.length === 2);
+      expect(before?.replayedAtMs).not.toBeNull();
+      expect(again).toMatchObject({ topic: 'odd.frames', key: 'a', replays: 1, reasonCode: first?.reasonCode });
+      expect(await services.command('dead-letters', 'replay', '--all')).toContain('1 would be written back');
     } finally {
       await bus.close();
     }
