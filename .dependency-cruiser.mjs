@@ -21,6 +21,7 @@ const packageHomes = {
   'js-yaml': '^services/shared/runtime/load-yaml\\.ts$',
   commander: '^cli/',
   picocolors: '^cli/',
+  'openapi-fetch': '^cli/api/',
   kafkajs: '^services/shared/bus/kafka/kafkajs/',
   '@platformatic/kafka': '^services/shared/bus/kafka/platformatic/',
   ioredis: '^services/shared/store/redis/',

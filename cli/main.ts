@@ -25,8 +25,13 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: 'camera',
-    description: 'look at a camera before it is used',
-    declare: async (program) => (await import('./commands/camera-probe.ts')).registerCameraCommands(program),
+    description: 'register, change, list and try cameras',
+    declare: async (program) => (await import('./commands/camera.ts')).registerCameraCommands(program),
+  },
+  {
+    name: 'status',
+    description: 'cameras and load, as a table that follows',
+    declare: async (program) => (await import('./commands/status.ts')).registerStatusCommand(program),
   },
   {
     name: 'results',
@@ -44,9 +49,25 @@ const commands: readonly CommandEntry[] = [
     declare: async (program) => (await import('./commands/models.ts')).registerModelsCommands(program),
   },
   {
+    name: 'token',
+    description: 'make, list and revoke tokens of the API',
+    declare: async (program) => (await import('./commands/token.ts')).registerTokenCommands(program),
+  },
+  {
+    name: 'audit',
+    description: 'who did what: print, check and export the log',
+    declare: async (program) => (await import('./commands/audit.ts')).registerAuditCommands(program),
+  },
+  {
     name: 'doctor',
     description: 'say what this machine lacks, and the command that mends it',
     declare: async (program) => (await import('./commands/doctor.ts')).registerDoctorCommand(program),
+  },
+  {
+    name: 'completion',
+    description: 'print a script that completes commands and options in a shell',
+    declare: async (program) =>
+      (await import('./commands/completion.ts')).registerCompletionCommand(program, declareAll),
   },
 ];
 
@@ -55,6 +76,8 @@ Examples:
   $ sightline run --camera front=rtsp://user:password@10.0.0.9/stream --results results/
   $ sightline run --camera clip=door.mp4 --until-end --results door.avro --summary door.json
   $ sightline camera probe rtsp://10.0.0.9/stream
+  $ sightline camera add front=rtsp://10.0.0.9/stream
+  $ sightline status
   $ sightline results verify door.avro
   $ sightline doctor
 
@@ -75,17 +98,28 @@ export async function main(args: readonly string[]): Promise<void> {
   process.exit();
 }
 
-async function createProgram(args: readonly string[]): Promise<{ program: Command; args: readonly string[] }> {
-  const program = new Command('sightline')
-    .description('Camera streams in, typed Avro results out.')
-    .version(packageVersion, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help')
-    .addHelpText('after', examples)
-    .showSuggestionAfterError()
-    .exitOverride()
-    // Wrong use is told by `report`, in the form that every other error has.
-    .configureOutput({ outputError: () => undefined });
+function newProgram(): Command {
+  return (
+    new Command('sightline')
+      .description('Camera streams in, typed Avro results out.')
+      .version(packageVersion, '-V, --version', 'print the version')
+      .helpOption('-h, --help', 'print this help')
+      .addHelpText('after', examples)
+      .showSuggestionAfterError()
+      .exitOverride()
+      // Wrong use is told by `report`, in the form that every other error has.
+      .configureOutput({ outputError: () => undefined })
+  );
+}
 
+async function declareAll(): Promise<Command> {
+  const program = newProgram();
+  for (const { declare } of commands) await declare(program);
+  return program;
+}
+
+async function createProgram(args: readonly string[]): Promise<{ program: Command; args: readonly string[] }> {
+  const program = newProgram();
   // `help run` is `run --help`.
   const asked = args[0] === 'help' && args[1] !== undefined ? [args[1], '--help'] : args;
   const chosen = commands.find(({ name }) => name === asked[0]);

@@ -1,62 +1,105 @@
 import { readFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
-import colours from 'picocolors';
 import { AppError } from '#shared/core/errors';
-import type { Logger } from '#shared/core/logger';
 import { systemClock } from '#shared/runtime/system-clock';
-import { probeCamera } from '../../services/ingest/adapters/probe-camera.ts';
-import { registerCameraRegistryCommands } from './camera-registry.ts';
-import type { ProbeStep, ProbeVerdict } from '../../services/ingest/core/probe-verdict.ts';
+import { withApi } from '../api/api-options.ts';
+import type { ApiFlags } from '../api/api-address.ts';
+import { costText, stepText, verdictText, type VerdictShown } from '../camera/verdict-text.ts';
+import { silentLogger } from '../models/silent-logger.ts';
 
-// picocolors also colours what goes into a file or a pipe where CI is set.
-const pc = process.stdout.isTTY ? colours : colours.createColors(false);
-
-interface ProbeFlags {
-  readonly transport: 'tcp' | 'udp';
-  readonly allowHttp?: boolean;
+interface ProbeFlags extends ApiFlags {
+  readonly transport?: 'tcp' | 'udp';
+  readonly allowHttp?: true;
   readonly timeout: number;
-  readonly tlsInsecure?: boolean;
+  readonly tlsInsecure?: true;
   readonly passwordFile?: string;
-  readonly json?: boolean;
+  readonly json?: true;
 }
 
 const passwordVariable = 'SIGHTLINE_CAMERA_PASSWORD';
 const maxTimeoutS = 120;
 
-/** Adds `sightline camera probe URL`. */
-export function registerCameraCommands(program: Command): void {
-  const camera = program.command('camera').description('look at cameras, and register them with the services on Kafka');
-  registerCameraRegistryCommands(camera);
-  camera
-    .command('probe')
+const help = `
+A URL or a file is tried from this machine; with --url, or by the id of a registered camera, the API tries it from the machine that would read it.
+
+Exit code 0 when the camera can be used, 1 when not.`;
+
+/** Adds `sightline camera probe`. */
+export function registerCameraProbe(camera: Command): void {
+  withApi(camera.command('probe'))
     .description('say in a few seconds whether a camera (or a file) can be used, or why not and what to do')
-    .argument('<url>', 'rtsp://user:password@host:port/path, or a file')
-    .addOption(new Option('--transport <kind>', 'how the video comes').choices(['tcp', 'udp']).default('tcp'))
+    .argument('<url|id>', 'rtsp://user:password@host:port/path, a file, or the id of a registered camera')
+    .addOption(new Option('--transport <kind>', 'how the video comes (default: tcp)').choices(['tcp', 'udp']))
     .option('--allow-http', 'take http(s) cameras (MJPEG, HLS) too')
     .option('--tls-insecure', 'accept a certificate that cannot be verified')
-    .option('--timeout <seconds>', 'time for everything together', parseTimeout, 5)
+    .option('--timeout <seconds>', 'time for everything together, when tried from here', parseTimeout, 5)
     .option('--password-file <file>', `read the password from a file; or set ${passwordVariable}`)
     .option('--json', 'print the verdict as JSON')
-    .addHelpText('after', '\nExit code 0 when the camera can be used, 1 when not.')
-    .action(async (url: string, flags: ProbeFlags) => {
-      const verdict = await runProbe(url, flags);
+    .addHelpText('after', help)
+    .action(async (target: string, flags: ProbeFlags) => {
+      const verdict = (await isTriedThere(target, flags))
+        ? await probeThere(target, flags)
+        : await probeHere(target, flags);
       process.exitCode = verdict.usable ? 0 : 1;
     });
 }
 
-async function runProbe(url: string, flags: ProbeFlags): Promise<ProbeVerdict> {
+/** A bare word that is no file here is the id of a camera. */
+async function isTriedThere(target: string, flags: ProbeFlags): Promise<boolean> {
+  if (flags.url !== undefined) return true;
+  if (!isCameraId(target)) return false;
+  return !(await readable(target));
+}
+
+const isCameraId = (text: string): boolean => /^[a-zA-Z0-9_-]{1,64}$/.test(text);
+
+async function readable(file: string): Promise<boolean> {
+  const { access } = await import('node:fs/promises');
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function probeThere(target: string, flags: ProbeFlags): Promise<VerdictShown> {
+  const [{ openApi }, { probeByApi }] = await Promise.all([
+    import('../api/api-client.ts'),
+    import('../api/probe-by-api.ts'),
+  ]);
+  const password = await readPassword(flags.passwordFile);
+  const { transport, allowHttp, tlsInsecure } = flags;
+  const answer = await probeByApi(
+    await openApi(flags),
+    {
+      ...(isCameraId(target) ? { id: target } : { url: target }),
+      ...(password === undefined ? {} : { password }),
+      ...(transport === undefined ? {} : { transport }),
+      ...(allowHttp === undefined ? {} : { allow_http: true }),
+      ...(tlsInsecure === undefined ? {} : { tls_insecure: true }),
+    },
+    (step) => {
+      if (flags.json !== true) print(stepText(step));
+    },
+  );
+  print(flags.json === true ? `${JSON.stringify(answer, null, 2)}\n` : verdictText(answer.verdict) + costText(answer));
+  return answer.verdict;
+}
+
+async function probeHere(url: string, flags: ProbeFlags): Promise<VerdictShown> {
+  const { probeCamera } = await import('../../services/ingest/adapters/probe-camera.ts');
   const password = await readPassword(flags.passwordFile);
   const isForPeople = flags.json !== true;
   const verdict = await probeCamera(url, {
     clock: systemClock,
+    // What a probe finds goes into its verdict.
     logger: silentLogger,
     timeoutMs: flags.timeout * 1000,
     allowHttp: flags.allowHttp ?? false,
     ...(password === undefined ? {} : { password }),
-    relay: { transport: flags.transport, tlsInsecure: flags.tlsInsecure ?? false },
-    ...(isForPeople ? { onStep: (step: ProbeStep) => print(formatStep(step)) } : {}),
+    relay: { transport: flags.transport ?? 'tcp', tlsInsecure: flags.tlsInsecure ?? false },
+    ...(isForPeople ? { onStep: (step) => print(stepText(step)) } : {}),
   });
-  print(isForPeople ? formatVerdict(verdict) : JSON.stringify(verdict, null, 2));
+  print(isForPeople ? verdictText(verdict) : `${JSON.stringify(verdict, null, 2)}\n`);
   return verdict;
 }
 
@@ -76,38 +119,6 @@ function parseTimeout(text: string): number {
   throw new AppError('SIGHTLINE_USAGE', `--timeout wants a number of seconds from 1 to ${maxTimeoutS}`);
 }
 
-function formatStep(step: ProbeStep): string {
-  const mark = step.ok ? pc.green('ok  ') : pc.red('fail');
-  return `  ${mark} ${step.step.padEnd(9)} ${`${step.duration_ms} ms`.padStart(8)}  ${step.detail}`;
-}
-
-function formatVerdict(verdict: ProbeVerdict): string {
-  if (!verdict.usable) {
-    const head = `${pc.red('not usable')} (${verdict.reason_code}): ${verdict.reason_text}`;
-    return `${head}\n  what to do: ${verdict.action ?? ''}`;
-  }
-  const interval = verdict.keyframe_interval_ms;
-  const facts = [
-    verdict.reason_text,
-    interval === null ? 'key frame interval not seen' : `key frame every ${Math.round(interval) / 1000} s`,
-    `clock ${verdict.clock_source}`,
-    ...(verdict.transport === null ? [] : [`by ${verdict.transport}`]),
-    ...(verdict.is_encrypted ? ['encrypted'] : []),
-  ];
-  return [`${pc.green('usable')}: ${facts.join(', ')}`, ...verdict.advice.map((line) => `  advice: ${line}`)].join(
-    '\n',
-  );
-}
-
 function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(text);
 }
-
-/** What a probe finds goes into its verdict. */
-const silentLogger: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  child: () => silentLogger,
-};

@@ -4,6 +4,8 @@ import { createRunSummary } from '../../services/results/core/run-summary.ts';
 import { createVerifyFold } from '../../services/results/core/verify.ts';
 import type { ResultsPart } from '../../services/results/results-reader.ts';
 import type { TopicPart } from '../../services/results/topic-results.ts';
+import type { ApiFlags } from '../api/api-address.ts';
+import { withApi } from '../api/api-options.ts';
 import { print } from '../results/output.ts';
 import { jsonLines } from '../results/record-lines.ts';
 import { openInput, type RangeOptions, type ResultsInput } from '../results/results-input.ts';
@@ -47,14 +49,36 @@ export function registerResultsCommands(program: Command): void {
     .option('--camera <name>', 'only this camera')
     .action((inputs: string[], options: RangeOptions & { json?: true; camera?: string }) => stats(inputs, options));
 
-  results
-    .command('tail')
-    .description('print what comes to the topics, a line for each record, until it is interrupted')
-    .argument('<kafka-url>', "'kafka://BROKER[,BROKER]/?registry=http://HOST:PORT&prefix=sightline'")
+  withApi(results.command('tail'))
+    .description('print results as they come from the API or to the topics, a line for each, until it is interrupted')
+    .argument(
+      '[kafka-url]',
+      "'kafka://BROKER[,BROKER]/?registry=http://HOST:PORT&prefix=sightline'; without it: the API",
+    )
     .option('--camera <name>', 'only records of this camera')
-    .option('--since <time>', 'begin with what was written since then: 10m, 2h, or 2026-11-23T06:00:00Z', moment)
+    .option('--class <name>', 'of the API: only frames with an object of this class')
+    .option('--since <time>', 'of topics: written since then: 10m, 2h, or 2026-11-23T06:00:00Z', moment)
     .option('--json', 'print JSON lines')
-    .action((input: string, options: { camera?: string; since?: number; json?: true }) => tail(input, options));
+    .action(tailTopicsOrApi);
+}
+
+interface TailOptions extends ApiFlags {
+  readonly camera?: string;
+  readonly class?: string;
+  readonly since?: number;
+  readonly json?: true;
+}
+
+async function tailTopicsOrApi(kafkaUrl: string | undefined, options: TailOptions): Promise<void> {
+  if (kafkaUrl !== undefined) {
+    if (options.url !== undefined || options.class !== undefined)
+      throw new AppError('SIGHTLINE_USAGE', '--url and --class are for the API, and a kafka:// address was given');
+    await tail(kafkaUrl, options);
+    return;
+  }
+  if (options.since !== undefined)
+    throw new AppError('SIGHTLINE_USAGE', '--since is for topics: the API tells what comes from now on');
+  await (await import('../results/tail-api.ts')).tailApi(options);
 }
 
 interface VerifyOptions extends RangeOptions {

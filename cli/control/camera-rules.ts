@@ -24,7 +24,7 @@ export function registrationRules({
   return {
     makeRegistration: (input, previous) =>
       registrationFromInput(
-        { allow_http: allowHttp, ...input },
+        { ...(previous === undefined ? { allow_http: allowHttp } : {}), ...input },
         {
           ...{ secretBox, nowUs: clock.nowUs(), by: 'api', allowFiles },
           ...(previous === undefined ? {} : { previous }),
@@ -50,8 +50,8 @@ export interface ProbeRules {
 }
 
 /** How the API tries a camera: as ingest would connect to it. */
-export function probeByRules({ allowHttp, denyLoopback, denyPrivate, clock, logger }: ProbeRules): ProbeCamera {
-  return ({ url, password, transport, tlsInsecure, timeoutMs, signal, onStep }) =>
+export function probeByRules({ denyLoopback, denyPrivate, clock, logger, ...rules }: ProbeRules): ProbeCamera {
+  return ({ url, password, transport, tlsInsecure, timeoutMs, signal, onStep, allowHttp = rules.allowHttp }) =>
     probeCamera(url, {
       ...{ clock, logger, timeoutMs, signal, allowHttp },
       ...(password === undefined ? {} : { password }),
@@ -63,9 +63,11 @@ export function probeByRules({ allowHttp, denyLoopback, denyPrivate, clock, logg
 /** A camera of the settings file as the API shows it. */
 export function fileEntry(camera: CameraSpec): CameraEntry {
   const { id, source, fps, filter, transport, tlsInsecure, crop, tags, stallTimeoutMs, maxAgeMs, loop } = camera;
+  const { realtime, priority = 1 } = camera;
   const now = new Date().toISOString();
   return {
     ...{ id, fps, filter, transport, tls_insecure: tlsInsecure, crop, tags, loop, enabled: true, origin: 'file' },
+    ...{ realtime, priority, allow_http: source.kind === 'http' },
     url: source.kind === 'file' ? source.path : source.address.display,
     has_credentials: source.kind !== 'file' && source.address.credentials !== null,
     ...{ stall_timeout_s: stallTimeoutMs / 1000, max_age_s: maxAgeMs / 1000, version: 1 },

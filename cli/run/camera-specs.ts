@@ -45,7 +45,7 @@ function createOne(
   } = camera;
   return createCameraSpec({
     id,
-    url: substitute(id, url, environment),
+    url: substituteVariables(id, url, environment),
     fps: settings.fps,
     filter: settings.filter,
     allowHttp: settings.allow_http,
@@ -58,7 +58,12 @@ function createOne(
   });
 }
 
-function substitute(id: string, url: string, environment: Readonly<Record<string, string | undefined>>): string {
+/** `${NAME}` in a camera's URL from the environment. Throws SIGHTLINE_CONFIG_INVALID where it is not set. */
+export function substituteVariables(
+  id: string,
+  url: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
   const whole = /^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$/.exec(url)?.[1];
   if (whole !== undefined) return lookUp(whole);
   // Inside a URL a password may hold anything: "@" and "/" must not end it.
@@ -76,7 +81,8 @@ function substitute(id: string, url: string, environment: Readonly<Record<string
   }
 }
 
-function readPassword(id: string, file: string): string {
+/** Without the line break that editors leave at the end. */
+export function readPassword(id: string, file: string): string {
   try {
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {

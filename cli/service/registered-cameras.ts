@@ -11,30 +11,23 @@ import { createTopicCameraRegistry, type TopicCameraRegistry } from '#shared/sto
 import { registrationFromInput } from '../../services/ingest/core/camera-registration.ts';
 import { looksLikeUrl } from '../../services/ingest/core/camera-url.ts';
 import { defaultStateDirectory } from '../model-directories.ts';
+import type { CameraActions, TopicFlags } from '../camera/camera-flags.ts';
+import { parseCameraFlag, readPassword, substituteVariables } from '../run/camera-specs.ts';
 import { textTable, type Column } from '../results/text-table.ts';
 import { openServiceConnection } from './service-connection.ts';
 import { loadServiceSettings } from './service-settings.ts';
 
-export interface RegisteredCameraFlags {
-  readonly brokers?: string;
-  readonly registry?: string;
-  readonly prefix?: string;
-  readonly stateDir?: string;
-  readonly fps?: number;
-  readonly filter?: string;
-  readonly transport?: string;
-  readonly priority?: number;
-  readonly loop?: true;
-  readonly allowHttp?: true;
-  readonly tlsInsecure?: true;
-  readonly json?: true;
-}
-
 /** What Kafka and the registry get to answer; a command for people does not wait for ever. */
 const answerTimeoutMs = 15_000;
 
-/** `sightline camera add`. */
-export async function addCamera(id: string, url: string, flags: RegisteredCameraFlags): Promise<void> {
+/** `sightline camera list|add|remove` on the topic of the cameras, without an API. */
+export const topicActions: CameraActions = { list: listCameras, add: addCamera, remove: removeCameras };
+
+async function addCamera(text: string, flags: TopicFlags): Promise<void> {
+  const [id, { url: given }] = parseCameraFlag(text);
+  const url = substituteVariables(id, given, process.env);
+  const { passwordFile, tag = [] } = flags;
+  if (tag.length > 0) throw new AppError('SIGHTLINE_USAGE', '--tag needs the API');
   await withRegistry(flags, async (cameras, secretBox) => {
     const previous = await cameras.get(id);
     const { fps, priority } = flags;
@@ -47,9 +40,10 @@ export async function addCamera(id: string, url: string, flags: RegisteredCamera
         ...(priority === undefined ? {} : { priority }),
         ...(flags.filter === undefined ? {} : { filter: flags.filter === 'auto' ? 'AUTO' : 'OFF' }),
         ...(flags.transport === undefined ? {} : { transport: flags.transport === 'udp' ? 'UDP' : 'TCP' }),
-        ...(flags.loop === undefined ? {} : { loop: true }),
-        ...(flags.allowHttp === undefined ? {} : { allow_http: true }),
-        ...(flags.tlsInsecure === undefined ? {} : { tls_insecure: true }),
+        ...(passwordFile === undefined ? {} : { password: readPassword(id, passwordFile) }),
+        ...(flags.loop === undefined ? {} : { loop: flags.loop }),
+        ...(flags.allowHttp === undefined ? {} : { allow_http: flags.allowHttp }),
+        ...(flags.tlsInsecure === undefined ? {} : { tls_insecure: flags.tlsInsecure }),
       },
       {
         secretBox,
@@ -64,16 +58,16 @@ export async function addCamera(id: string, url: string, flags: RegisteredCamera
   });
 }
 
-/** `sightline camera remove`. */
-export async function removeCamera(id: string, flags: RegisteredCameraFlags): Promise<void> {
+async function removeCameras(ids: readonly string[], flags: TopicFlags): Promise<void> {
   await withRegistry(flags, async (cameras) => {
-    await cameras.remove(id);
-    print(`${id}: removed\n`);
+    for (const id of ids) {
+      await cameras.remove(id);
+      print(`${id}: removed\n`);
+    }
   });
 }
 
-/** `sightline camera list`. */
-export async function listCameras(flags: RegisteredCameraFlags): Promise<void> {
+async function listCameras(flags: TopicFlags): Promise<void> {
   await withRegistry(flags, async (cameras) => {
     const list = await cameras.list();
     if (flags.json === true) {
@@ -100,7 +94,7 @@ const columns: readonly Column<CameraRegistration>[] = [
 ];
 
 async function withRegistry(
-  flags: RegisteredCameraFlags,
+  flags: TopicFlags,
   work: (cameras: TopicCameraRegistry, secretBox: SecretBox) => Promise<void>,
 ): Promise<void> {
   const { brokers, registry, prefix, stateDir } = flags;

@@ -43,7 +43,15 @@ export class MemoryCameras implements CameraDirectory {
     const entry: CameraEntry = {
       ...{ id, url: url.replace(/\/\/.*@/, '//'), has_credentials: password !== undefined || url.includes('@') },
       ...{ enabled: true, fps: 5, filter: 'off', transport: 'tcp', tls_insecure: false, crop: null, tags: {} },
-      ...{ stall_timeout_s: 15, max_age_s: 2, loop: false, geometry: { zones: [], lines: [], masks: [] } },
+      ...{
+        stall_timeout_s: 15,
+        max_age_s: 2,
+        loop: false,
+        realtime: true,
+        priority: 1,
+        allow_http: false,
+        geometry: { zones: [], lines: [], masks: [] },
+      },
       ...options,
       ...{ origin: 'api', version: 1, created_at: '2026-01-01T00:00:00Z', updated_at: '2026-01-01T00:00:00Z' },
     };
@@ -170,6 +178,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     figures: () => ({
       received_fps: 5,
       analysed_fps: 4.5,
+      newest_capture_time: 1_767_225_600_000_000,
       frames_received: 10,
       frames_analysed: 9,
       frames_filtered: 0,
@@ -212,6 +221,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
             .filter(({ seq }) => seq < before)
             .reverse()
             .slice(0, limit),
+        following: (limit, after) => audit.filter(({ seq }) => seq > after).slice(0, limit),
         all: () => audit,
       },
       system: {

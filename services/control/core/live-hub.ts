@@ -6,7 +6,9 @@ interface CameraView {
   /** Newest last. */
   readonly history: DetectionFrame[];
   readonly totals: {
-    -readonly [Name in keyof Omit<CameraFigures, 'received_fps' | 'analysed_fps'>]: CameraFigures[Name];
+    -readonly [
+      Name in keyof Omit<CameraFigures, 'received_fps' | 'analysed_fps' | 'newest_capture_time'>
+    ]: CameraFigures[Name];
   };
   /** Monotonic time of each of the last results, with what it accounts for. */
   readonly recent: { readonly atMs: number; readonly received: number; readonly analysed: number }[];
@@ -96,7 +98,13 @@ export class LiveHub implements LiveFeed {
     forgetOld(view, this.#nowMs());
     const rate = (of: 'received' | 'analysed'): number =>
       Math.round(view.recent.reduce((sum, one) => sum + one[of], 0) / (rateWindowMs / 10_000)) / 10;
-    return { received_fps: rate('received'), analysed_fps: rate('analysed'), ...view.totals };
+    const newest = view.history.at(-1)?.header.capture_time ?? null;
+    return {
+      received_fps: rate('received'),
+      analysed_fps: rate('analysed'),
+      newest_capture_time: newest,
+      ...view.totals,
+    };
   }
 
   /** Frames that were analysed, of all cameras. */

@@ -10,10 +10,15 @@ export interface PointRecord {
   readonly y: number;
 }
 
-export interface ZoneRecord {
+export interface MaskRecord {
   readonly id: string;
   readonly name: string;
   readonly polygon: readonly PointRecord[];
+}
+
+/** What is left out of a change stays as it was. */
+export interface ZoneRecord extends MaskRecord {
+  readonly classes?: readonly string[];
 }
 
 export interface LineRecord {
@@ -21,13 +26,15 @@ export interface LineRecord {
   readonly name: string;
   readonly from: PointRecord;
   readonly to: PointRecord;
+  readonly a_to_b?: string;
+  readonly b_to_a?: string;
 }
 
 /** Drawn on the picture, as fractions of it. */
 export interface GeometryRecord {
   readonly zones: readonly ZoneRecord[];
   readonly lines: readonly LineRecord[];
-  readonly masks: readonly ZoneRecord[];
+  readonly masks: readonly MaskRecord[];
 }
 
 /** What can be set of a camera, besides its URL; named as in the settings file. */
@@ -42,6 +49,9 @@ export interface CameraOptions {
   readonly stall_timeout_s: number;
   readonly max_age_s: number;
   readonly loop: boolean;
+  readonly realtime: boolean;
+  readonly priority: number;
+  readonly allow_http: boolean;
   readonly geometry: GeometryRecord;
 }
 
@@ -132,6 +142,8 @@ export interface ProbeRequest {
   readonly password?: string;
   readonly transport: 'tcp' | 'udp';
   readonly tlsInsecure: boolean;
+  /** Absent: as this process was started. */
+  readonly allowHttp?: boolean;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly onStep?: (step: ProbeStep) => void;
@@ -149,6 +161,8 @@ export interface LivePicture {
 export interface CameraFigures {
   readonly received_fps: number;
   readonly analysed_fps: number;
+  /** Of the newest result; microseconds since 1970. */
+  readonly newest_capture_time: number | null;
   readonly frames_received: number;
   readonly frames_analysed: number;
   readonly frames_filtered: number;
@@ -188,6 +202,8 @@ export interface AuditLog {
   append(fact: AuditFact): AuditEntry;
   /** Newest first, those before `beforeSeq`. */
   newest(limit: number, beforeSeq?: number): readonly AuditEntry[];
+  /** Oldest first, those after `afterSeq`. */
+  following(limit: number, afterSeq: number): readonly AuditEntry[];
   /** All, oldest first, without holding them all in memory. */
   all(): Iterable<AuditEntry>;
 }

@@ -38,10 +38,13 @@ const neverSaved: ReadonlySet<string> = new Set(['NOT_ALLOWED', 'POLICY']);
 /** Whether a camera can be used and what it would cost; keeps nothing. */
 export async function judgeCamera(
   ports: RegistrationPorts,
-  draft: Pick<CameraDraft, 'url' | 'password' | 'transport' | 'tls_insecure' | 'fps'> & { readonly id?: string },
+  draft: Pick<CameraDraft, 'url' | 'password' | 'transport' | 'tls_insecure' | 'fps' | 'allow_http'> & {
+    readonly id?: string;
+  },
   { probe, signal, onStep }: JudgeOptions,
 ): Promise<Judgement> {
   const { url, password, transport = 'tcp', tls_insecure: tlsInsecure = false, fps = defaultFps } = draft;
+  const { allow_http: allowHttp } = draft;
   const verdict = probe
     ? await ports.probe({
         url,
@@ -50,6 +53,7 @@ export async function judgeCamera(
         signal,
         timeoutMs: probeTimeoutMs,
         ...(password === undefined ? {} : { password }),
+        ...(allowHttp === undefined ? {} : { allowHttp }),
         ...(onStep === undefined ? {} : { onStep }),
       })
     : null;

@@ -60,7 +60,7 @@ export async function openRegisteredCameras(
     },
     async update(id, patch, expectedVersion) {
       const previous = registered(id);
-      return keep(makeRegistration(inputOf(id, patch), previous), expectedVersion ?? previous.config_version);
+      return keep(makeRegistration(inputOf(id, patch, previous), previous), expectedVersion ?? previous.config_version);
     },
     async remove(id, expectedVersion) {
       registered(id);
@@ -76,7 +76,7 @@ export async function openRegisteredCameras(
   };
 }
 
-function inputOf(id: string, draft: CameraPatch): CameraRegistrationInput {
+function inputOf(id: string, draft: CameraPatch, previous?: CameraRegistration): CameraRegistrationInput {
   const {
     url,
     password,
@@ -86,19 +86,29 @@ function inputOf(id: string, draft: CameraPatch): CameraRegistrationInput {
     crop,
     tags,
     loop,
+    realtime,
+    priority,
     filter,
     transport,
     geometry,
   } = draft;
   const input = {
-    ...{ camera_id: id, url, password, enabled, fps, tls_insecure: tlsInsecure, crop, tags, loop },
+    ...{ camera_id: id, url, password, enabled, fps, tls_insecure: tlsInsecure, crop, tags, loop, realtime, priority },
+    allow_http: draft.allow_http,
     filter: filter === undefined ? undefined : filter === 'auto' ? 'AUTO' : 'OFF',
     transport: transport === undefined ? undefined : transport === 'udp' ? 'UDP' : 'TCP',
     stall_timeout_ms: draft.stall_timeout_s === undefined ? undefined : Math.round(draft.stall_timeout_s * msPerS),
     max_age_ms: draft.max_age_s === undefined ? undefined : Math.round(draft.max_age_s * msPerS),
     masks: geometry?.masks,
-    zones: geometry?.zones.map((zone) => ({ ...zone, classes: [] })),
-    lines: geometry?.lines.map((line) => ({ ...line, a_to_b: 'A to B', b_to_a: 'B to A' })),
+    // Whoever only moves a corner need not know what else hangs on the shape.
+    zones: geometry?.zones.map((zone) => ({
+      classes: previous?.zones.find(({ id: known }) => known === zone.id)?.classes ?? [],
+      ...zone,
+    })),
+    lines: geometry?.lines.map((line) => {
+      const { a_to_b = 'A to B', b_to_a = 'B to A' } = previous?.lines.find(({ id: known }) => known === line.id) ?? {};
+      return { a_to_b, b_to_a, ...line };
+    }),
   };
   // What was not said is absent, and every other member is of the type that stands above.
   return Object.fromEntries(
@@ -107,18 +117,21 @@ function inputOf(id: string, draft: CameraPatch): CameraRegistrationInput {
 }
 
 function entryOf(registration: CameraRegistration): CameraEntry {
-  const { camera_id: id, url, enabled, fps, tls_insecure, crop, tags, loop, zones, lines, masks } = registration;
+  const { camera_id: id, url, enabled, tls_insecure, tags, zones, lines, masks } = registration;
+  const { loop, realtime, priority, allow_http } = registration;
   return {
-    ...{ id, url, enabled, fps, tls_insecure, crop, tags, loop },
+    ...{ id, url, enabled, tls_insecure, tags, loop, realtime, priority, allow_http },
+    fps: asWritten(registration.fps),
+    crop: mapNumbers(registration.crop),
     has_credentials: registration.sealed_credentials !== null,
     filter: registration.filter === 'AUTO' ? 'auto' : 'off',
     transport: registration.transport === 'UDP' ? 'udp' : 'tcp',
     stall_timeout_s: registration.stall_timeout_ms / msPerS,
     max_age_s: registration.max_age_ms / msPerS,
     geometry: {
-      zones: zones.map(({ id: zoneId, name, polygon }) => ({ id: zoneId, name, polygon })),
-      lines: lines.map(({ id: lineId, name, from, to }) => ({ id: lineId, name, from, to })),
-      masks,
+      zones: zones.map((zone) => ({ ...zone, polygon: zone.polygon.map(mapNumbers) })),
+      lines: lines.map((line) => ({ ...line, from: mapNumbers(line.from), to: mapNumbers(line.to) })),
+      masks: masks.map((mask) => ({ ...mask, polygon: mask.polygon.map(mapNumbers) })),
     },
     origin: 'api',
     version: registration.config_version,
@@ -129,4 +142,15 @@ function entryOf(registration: CameraRegistration): CameraEntry {
 
 function timeText(micros: number): string {
   return new Date(micros / 1000).toISOString();
+}
+
+/** Records hold 32-bit numbers: 29.97 comes back as 29.969999313354492. Seven digits are all that one of them has. */
+function asWritten(value: number): number {
+  return Number(value.toPrecision(7));
+}
+
+function mapNumbers<Shape extends object | null>(shape: Shape): Shape {
+  if (shape === null) return shape;
+  // The same names with the same kind of values.
+  return Object.fromEntries(Object.entries(shape).map(([name, value]) => [name, asWritten(value as number)])) as Shape;
 }

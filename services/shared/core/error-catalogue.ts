@@ -431,18 +431,18 @@ export const errorCatalogue = {
   SIGHTLINE_API_ANSWER: {
     exitCode: 70,
     summary: 'What answered at the address of the API is not Sightline, or one of another version.',
-    action: 'Check --api or SIGHTLINE_API; `curl ADDRESS/healthz` shows who answers there.',
+    action: 'Check --url or SIGHTLINE_API; `curl ADDRESS/healthz` shows who answers there.',
   },
   SIGHTLINE_API_TOKEN_MISSING: {
     exitCode: 2,
     summary: 'The command needs a token, and none was given or found.',
     action:
-      'Give one with SIGHTLINE_TOKEN, SIGHTLINE_TOKEN_FILE or --token; a `sightline run` of the same user leaves one in its state folder.',
+      'Give one with SIGHTLINE_TOKEN, SIGHTLINE_TOKEN_FILE or --token-file; a `sightline run` of the same user leaves one in its state folder (SIGHTLINE_STATE_DIR).',
   },
   SIGHTLINE_API_UNREACHABLE: {
     exitCode: 4,
     summary: 'Nothing answers at the address of the API.',
-    action: 'Start `sightline run`, or name another address with --api or SIGHTLINE_API.',
+    action: 'Start one with `npm start` (`sightline run --http-port 8080` without a terminal), or name another address with --url or SIGHTLINE_API.',
   },
   SIGHTLINE_AUDIT_BROKEN: {
     exitCode: 1,

@@ -99,7 +99,9 @@ describe('who may do what', () => {
       token: api.tokenOf('viewer'),
     });
     expect(status).toBe(200);
-    expect(json(text)['figures']).toEqual({ received_fps: 5, analysed_fps: 4.5 });
+    expect(json(text)['figures']).toEqual({
+      ...{ received_fps: 5, analysed_fps: 4.5, newest_capture_time: 1_767_225_600_000_000 },
+    });
   });
 
   test('a list holds only the cameras of the token', async () => {

@@ -56,6 +56,8 @@ declare module 'fastify' {
     principal: Principal | null;
     /** Set where the target is not the parameter `id`. */
     auditTarget: string;
+    /** A stream is written down when it begins, and not again when it ends. */
+    isAudited: boolean;
   }
 }
 
@@ -76,7 +78,8 @@ export function callerOf(request: FastifyRequest): Principal {
 /** Writes down who did what. For streams when they begin; for the rest when they are answered. */
 export function recordAudit(ports: ApiPorts, request: FastifyRequest, reply: Pick<FastifyReply, 'statusCode'>): void {
   const { audit } = request.routeOptions.config;
-  if (audit === undefined) return;
+  if (audit === undefined || request.isAudited) return;
+  request.isAudited = true;
   const status = reply.statusCode;
   const params = request.params as Readonly<Record<string, string>> | undefined; // all our parameters are text
   ports.audit.append({

@@ -13,6 +13,7 @@ export function addAuthentication(app: HttpApp, ports: ApiPorts): void {
   const limiter = new FailureLimiter();
   app.decorateRequest('principal', null);
   app.decorateRequest('auditTarget', '');
+  app.decorateRequest('isAudited', false);
   app.addHook('onRoute', (route) => {
     if (route.config?.access === undefined) throw new TypeError(`route ${route.url} does not say who may use it`);
   });

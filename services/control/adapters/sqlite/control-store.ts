@@ -70,6 +70,7 @@ function createAuditLog(database: DatabaseSync): AuditLog {
   const last = database.prepare('SELECT * FROM audit ORDER BY seq DESC LIMIT 1');
   const insert = database.prepare('INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
   const newest = database.prepare('SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?');
+  const following = database.prepare('SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?');
   const all = database.prepare('SELECT * FROM audit ORDER BY seq');
   return {
     append(fact) {
@@ -88,6 +89,7 @@ function createAuditLog(database: DatabaseSync): AuditLog {
       }
     },
     newest: (limit, beforeSeq = Number.MAX_SAFE_INTEGER) => newest.all(beforeSeq, limit).map(entryOf),
+    following: (limit, afterSeq) => following.all(afterSeq, limit).map(entryOf),
     *all() {
       for (const row of all.iterate()) yield entryOf(row);
     },

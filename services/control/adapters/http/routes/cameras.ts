@@ -78,7 +78,12 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
     if (url !== undefined) {
       // What may not be registered may not be tried either: a file of this machine where those are not allowed.
       const { password } = body;
-      ports.cameras.check({ id: id ?? 'probe', url, ...(password === undefined ? {} : { password }) });
+      const { allow_http: allowHttp } = body;
+      ports.cameras.check({
+        ...{ id: id ?? 'probe', url },
+        ...(password === undefined ? {} : { password }),
+        ...(allowHttp === undefined ? {} : { allow_http: allowHttp }),
+      });
       return { ...body, url }; // what is absent is not undefined: it came as JSON
     }
     const known = id === undefined ? undefined : ports.cameras.draftOf(id);
@@ -291,6 +296,10 @@ function idOf(line: unknown): string | null {
 }
 
 /** The rates alone: the whole account of a camera has a route of its own. */
-function ratesOf(figures: CameraFigures | undefined): Pick<CameraFigures, 'received_fps' | 'analysed_fps'> | null {
-  return figures === undefined ? null : { received_fps: figures.received_fps, analysed_fps: figures.analysed_fps };
+function ratesOf(
+  figures: CameraFigures | undefined,
+): Pick<CameraFigures, 'received_fps' | 'analysed_fps' | 'newest_capture_time'> | null {
+  if (figures === undefined) return null;
+  const { received_fps, analysed_fps, newest_capture_time } = figures;
+  return { received_fps, analysed_fps, newest_capture_time };
 }

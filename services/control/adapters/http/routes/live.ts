@@ -80,7 +80,8 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
         ...{ received_fps: 0, analysed_fps: 0, frames_received: 0, frames_analysed: 0, frames_filtered: 0 },
         ...{ frames_dropped: 0, frames_expired: 0, frames_failed: 0, drops_by_reason: {}, decode_errors: 0 },
       };
-      return { camera_id: id, ...(ports.live.figures(id) ?? none) };
+      const { newest_capture_time: _, ...figures } = { newest_capture_time: null, ...(ports.live.figures(id) ?? none) };
+      return { camera_id: id, ...figures };
     },
   );
 

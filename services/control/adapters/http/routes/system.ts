@@ -136,13 +136,25 @@ export function addSystemRoutes(app: HttpApp, ports: ApiPorts, counts: LiveCount
       config: { access: administer, audit: 'audit.view' },
       schema: {
         tags: auditTags,
-        summary: 'Who did what, newest first',
-        querystring: strict(PageQuery),
+        summary: 'Who did what, newest first; with `after` oldest first from there on',
+        querystring: strict({
+          ...PageQuery,
+          after: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: Number.MAX_SAFE_INTEGER,
+              description: 'Only entries after this `seq`, oldest first; the next page is after the last one of this.',
+            }),
+          ),
+        }),
         response: { ...problems(), 200: schema.AuditPage },
       },
     },
     async (request) => {
-      const { limit = 100, cursor } = request.query;
+      const { limit = 100, cursor, after } = request.query;
+      if (after !== undefined && cursor !== undefined)
+        throw new AppError('SIGHTLINE_REQUEST_INVALID', 'give `after` or `cursor`, not both');
+      if (after !== undefined) return { items: ports.audit.following(limit, after).map(shownEntry), next_cursor: null };
       if (cursor !== undefined && !/^\d{1,15}$/.test(cursor))
         throw new AppError('SIGHTLINE_REQUEST_INVALID', 'the cursor is not one that was given out');
       const entries = ports.audit.newest(limit, cursor === undefined ? undefined : Number(cursor));

@@ -6,16 +6,33 @@ const Fraction = Type.Number({ minimum: 0, maximum: 1 });
 const Point = strict({ x: Fraction, y: Fraction });
 const ShapeId = Type.String({ pattern: '^[a-zA-Z0-9_-]{1,64}$' });
 const ShapeName = Type.String({ maxLength: 100 });
+const polygon = Type.Array(Point, { minItems: 3, maxItems: 64 });
+const Mask = strict({ id: ShapeId, name: ShapeName, polygon }, { title: 'Mask' });
 const Zone = strict(
-  { id: ShapeId, name: ShapeName, polygon: Type.Array(Point, { minItems: 3, maxItems: 64 }) },
+  {
+    ...{ id: ShapeId, name: ShapeName, polygon },
+    classes: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
+        maxItems: 100,
+        description: 'Classes that count here; empty for all. Left out: as they were.',
+      }),
+    ),
+  },
   { title: 'Zone' },
 );
-const Line = strict({ id: ShapeId, name: ShapeName, from: Point, to: Point }, { title: 'Line' });
+const directionName = Type.Optional(Type.String({ maxLength: 100, description: 'Left out: as it was.' }));
+const Line = strict(
+  { id: ShapeId, name: ShapeName, from: Point, to: Point, a_to_b: directionName, b_to_a: directionName },
+  {
+    title: 'Line',
+    description: 'A is to the left, seen from `from` to `to`; crossings of either direction have a name.',
+  },
+);
 const Geometry = strict(
   {
     zones: Type.Array(Zone, { maxItems: 64 }),
     lines: Type.Array(Line, { maxItems: 64 }),
-    masks: Type.Array(Zone, { maxItems: 64 }),
+    masks: Type.Array(Mask, { maxItems: 64 }),
   },
   { title: 'Geometry', description: 'Drawn on the picture, as fractions of it. Kept; nothing works by it yet.' },
 );
@@ -49,6 +66,15 @@ const options = {
   }),
   max_age_s: Type.Number({ minimum: 0.1, maximum: 3600, description: 'A live frame older than this is not analysed.' }),
   loop: Type.Boolean({ description: 'Start a file over when it ends. Default false.' }),
+  realtime: Type.Boolean({ description: 'Play a file at its own speed; of no meaning for cameras. Default true.' }),
+  priority: Type.Integer({
+    minimum: 1,
+    maximum: 10,
+    description: 'Share of inference while cameras wait for each other. Default 1.',
+  }),
+  allow_http: Type.Boolean({
+    description: 'Take an http(s) camera (MJPEG, HLS). Default: as the run was started, which is false.',
+  }),
   geometry: Geometry,
 };
 
@@ -82,6 +108,9 @@ export const Camera = strict(
       strict({
         received_fps: Type.Number(),
         analysed_fps: Type.Number(),
+        newest_capture_time: nullable(
+          Type.Integer({ description: 'When the newest picture with a result was taken; microseconds since 1970.' }),
+        ),
       }),
     ),
     placement: Type.Optional(nullable(Placement)),
@@ -169,6 +198,7 @@ export const ProbeRequest = strict(
     transport: Type.Optional(options.transport),
     tls_insecure: Type.Optional(options.tls_insecure),
     fps: Type.Optional(options.fps),
+    allow_http: Type.Optional(options.allow_http),
   },
   { title: 'ProbeRequest', description: 'A `url`, or the `id` of a camera that is registered.' },
 );

@@ -1,0 +1,146 @@
+import { Option, type Command } from 'commander';
+import type { CameraActions, SettingFlags, TopicFlags } from '../camera/camera-flags.ts';
+import { number, wholeNumber, withApi } from '../api/api-options.ts';
+import { registerCameraProbe } from './camera-probe.ts';
+
+const topicHelp = `
+It speaks to the API at --url. With --brokers, or where KAFKA_BROKERS is set and neither --url nor SIGHTLINE_API is, it reads and writes the
+topic of the cameras of the services on Kafka instead: without an API, and without trying the camera first.`;
+
+const addHelp = `${topicHelp}
+
+Credentials are sealed where they are kept. --password-file, or \${NAME} in the URL (in quotes), keeps them out of the shell's history.
+
+Examples:
+  $ sightline camera add front=rtsp://viewer@10.0.0.9/stream1 --password-file front.secret
+  $ sightline camera add yard='rtsp://\${YARD_USER}:\${YARD_PASSWORD}@10.0.0.10/main' --fps 2 --tag site=north`;
+
+const importHelp = `
+The file is JSON or YAML: what \`camera export\` gives, a list of cameras, or the \`cameras:\` of a settings file; \${NAME} in a URL comes from the
+environment, password_file is read. Cameras are not tried; \`sightline status\` tells how they do. Those that are wrong are named and stop none of
+the others. Exit code 1 where one was not taken.`;
+
+/** `sightline camera list|show|add|set|probe|remove|enable|disable|import|export`. */
+export function registerCameraCommands(program: Command): void {
+  const camera = program.command('camera').description('register, change, list and try cameras');
+
+  withTopic(withApi(camera.command('list')))
+    .description('list cameras with their state')
+    .option('--state <state>', 'only those in this state, for example OFFLINE')
+    .option('--json', 'print them as JSON')
+    .addHelpText('after', topicHelp)
+    .action(async (flags: TopicFlags & { readonly state?: string }) => {
+      await (await actions(flags)).list(flags);
+    });
+
+  withApi(camera.command('show'))
+    .description('what is known of a camera: settings, state with its reason, what became of its frames')
+    .argument('<id>')
+    .option('--json', 'print it as JSON')
+    .action(async (id: string, flags: SettingFlags) => {
+      await (await import('../camera/camera-actions.ts')).showCamera(id, flags);
+    });
+
+  withTopic(withSettings(withApi(camera.command('add'))))
+    .description('try a camera and register it; one that does not work is not kept, with the reason')
+    .argument('<id=url>', 'its id and where its pictures come from')
+    .option('--save-anyway', 'keep it though it does not work now, or no capacity is left')
+    .option('--no-probe', 'do not try it first')
+    .option('--json', 'print the answer as JSON')
+    .addHelpText('after', addHelp)
+    .action(async (text: string, flags: TopicFlags) => {
+      await (await actions(flags)).add(text, flags);
+    });
+
+  withSettings(withApi(camera.command('set')))
+    .description('change a camera; what is left out stays')
+    .argument('<id>')
+    .option('--address <url>', 'where its pictures come from')
+    .option('--if-version <n>', 'only where this is still its version (`camera show`)', wholeNumber)
+    .option('--json', 'print the camera as JSON')
+    .action(async (id: string, flags: SettingFlags) => {
+      await (await import('../camera/camera-actions.ts')).setCamera(id, flags);
+    });
+
+  registerCameraProbe(camera);
+
+  withTopic(withApi(camera.command('remove')))
+    .description('remove cameras')
+    .argument('<id...>')
+    .addHelpText('after', topicHelp)
+    .action(async (ids: readonly string[], flags: TopicFlags) => {
+      await (await actions(flags)).remove(ids, flags);
+    });
+
+  for (const [name, description] of [
+    ['enable', 'start reading cameras; one that ended or was refused is tried again'],
+    ['disable', 'stop reading cameras, and keep them'],
+  ] as const) {
+    withApi(camera.command(name))
+      .description(description)
+      .argument('<id...>')
+      .action(async (ids: readonly string[], flags: SettingFlags) => {
+        await (await import('../camera/camera-actions.ts')).switchCameras(ids, name, flags);
+      });
+  }
+
+  withApi(camera.command('import'))
+    .description('register many cameras from a file')
+    .argument('<file>', 'JSON or YAML; - for standard input')
+    .option('--update', 'change those that exist; else they count as wrong')
+    .option('--json', 'print the outcome as JSON')
+    .addHelpText('after', importHelp)
+    .action(async (file: string, flags: SettingFlags & { readonly update?: true }) => {
+      await (await import('../camera/import-cameras.ts')).importCameras(file, flags);
+    });
+
+  withApi(camera.command('export'))
+    .description('print all cameras as JSON that `camera import` takes; passwords are left out')
+    .action(async (flags: SettingFlags) => {
+      await (await import('../camera/camera-actions.ts')).exportCameras(flags);
+    });
+}
+
+function withSettings(command: Command): Command {
+  return command
+    .option('--fps <n>', 'frames per second to sample', number)
+    .addOption(new Option('--filter <mode>', 'leave out frames without change').choices(['off', 'auto']))
+    .addOption(new Option('--transport <kind>', 'how RTP comes').choices(['tcp', 'udp']))
+    .option('--priority <1..10>', 'share of inference while cameras wait for each other', wholeNumber)
+    .option(
+      '--tag <name=value>',
+      'a label in every record, `name=` takes it away; may be given several times',
+      collect,
+      [],
+    )
+    .option('--password-file <file>', 'read the password of the camera from a file')
+    .option('--loop', 'start a file over when it ends')
+    .option('--no-loop')
+    .option('--allow-http', 'take http(s) cameras (MJPEG, HLS)')
+    .option('--no-allow-http')
+    .option('--tls-insecure', 'accept a certificate that cannot be verified')
+    .option('--no-tls-insecure');
+}
+
+function withTopic(command: Command): Command {
+  return command
+    .option('--brokers <host:port,…>', 'use the topic of the services on Kafka instead of the API')
+    .option('--registry <url>', 'of --brokers: the schema registry (default: SCHEMA_REGISTRY_URL)')
+    .option('--prefix <name>', "of --brokers: what the names of topics begin with (default: 'sightline')")
+    .option(
+      '--state-dir <dir>',
+      'of --brokers: where the key for credentials is, unless SIGHTLINE_SECRET_KEY(_FILE) says',
+    );
+}
+
+async function actions(flags: TopicFlags): Promise<CameraActions> {
+  const { KAFKA_BROKERS: brokers, SIGHTLINE_API: api } = process.env;
+  const isTopic =
+    flags.brokers !== undefined || (brokers !== undefined && flags.url === undefined && api === undefined);
+  if (isTopic) return (await import('../service/registered-cameras.ts')).topicActions;
+  return (await import('../camera/camera-actions.ts')).apiActions;
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
