@@ -702,7 +702,7 @@ export interface paths {
                 };
                 cookie?: never;
             };
-            /** @description What is left out stays as it is. */
+            /** @description What is left out stays as it is. A change of where or how its stream comes is tried first; more frames per second, or switching it on, ask for capacity. */
             requestBody: {
                 content: {
                     "application/json": components["schemas"]["CameraPatch"];
@@ -783,6 +783,15 @@ export interface paths {
                 };
                 /** @description The body is not of the kind that is asked for. */
                 415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The camera cannot be used; `verdict` says why and what to do. */
+                422: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -1415,7 +1424,10 @@ export interface paths {
         /** Live pictures as MJPEG */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description At most so many pictures a second. Default: all. */
+                    fps?: number;
+                };
                 header?: never;
                 path: {
                     /** @description 1 to 64 letters, digits, "_" or "-". */
@@ -2473,6 +2485,7 @@ export interface components {
                 analysed_fps: number;
                 newest_capture_time: number | null;
             } | null;
+            placement?: components["schemas"]["Placement"] | null;
         };
         /** CameraCreated */
         CameraCreated: {
@@ -2488,7 +2501,7 @@ export interface components {
         };
         /**
          * CameraPatch
-         * @description What is left out stays as it is.
+         * @description What is left out stays as it is. A change of where or how its stream comes is tried first; more frames per second, or switching it on, ask for capacity.
          */
         CameraPatch: {
             /** @description rtsp://user:password@host:port/path, or a file. Credentials go in and never come out again. */
@@ -2529,6 +2542,10 @@ export interface components {
             /** @description Take an http(s) camera (MJPEG, HLS). Default: as the run was started, which is false. */
             allow_http?: boolean;
             geometry?: components["schemas"]["Geometry"];
+            /** @description Keep the camera though it does not work now, or no capacity is left. Default false. */
+            save_anyway?: boolean;
+            /** @description false: do not try it first. Default true. */
+            probe?: boolean;
         };
         /**
          * CameraStatus
@@ -2859,6 +2876,20 @@ export interface components {
             /** @description Default: never. */
             expires_in_s?: number;
         };
+        /**
+         * Placement
+         * @description Absent where everything runs in one process; null before any ingest took it.
+         */
+        Placement: {
+            /** @description Instance of the ingest that claimed the camera last. */
+            ingest: string;
+            /** @description Of that claim. */
+            epoch: number;
+            claimed_at: string;
+            /** @description That ingest lives and says that it has the camera. */
+            is_attended: boolean;
+            heard_s_ago: number | null;
+        };
         /** ProbeAnswer */
         ProbeAnswer: {
             verdict: components["schemas"]["ProbeVerdict"] | null;
@@ -2987,10 +3018,16 @@ export interface components {
                 };
             };
             capacity: components["schemas"]["Capacity"] | null;
+            /** @description Why there is no capacity to tell. */
+            capacity_note?: string;
             /** @description Who listens to the stream of results now. */
             result_clients: number;
             /** @description Events that clients were too slow for. */
             result_events_dropped: number;
+            /** @description Who looks at live pictures now. */
+            live_viewers: number;
+            /** @description Pictures that viewers were too slow for. */
+            live_pictures_dropped: number;
         };
         /**
          * Token

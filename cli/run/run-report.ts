@@ -53,9 +53,10 @@ const noFigures = {
   cpu_ms_per_analysed_frame: null,
 } as const;
 
+/** Those that are there at the end, then those that were removed while it ran. */
 export function reportCameras(snapshots: readonly CameraSnapshot[], summary: RunSummary): readonly CameraReport[] {
   const figures = new Map(summary.cameras.map((camera) => [camera.camera_id, camera]));
-  return snapshots.map((snapshot) => ({
+  const present = snapshots.map((snapshot) => ({
     ...noFigures,
     ...figures.get(snapshot.id),
     camera_id: snapshot.id,
@@ -65,4 +66,12 @@ export function reportCameras(snapshots: readonly CameraSnapshot[], summary: Run
     error_code: snapshot.errorCode,
     reconnects: snapshot.reconnects,
   }));
+  for (const { id } of snapshots) figures.delete(id);
+  const removed = Array.from(figures.values(), (camera) => ({
+    ...camera,
+    ...{ state: 'DELETED', reason_code: 'NONE', reason: 'removed, or switched off, while it ran', error_code: null },
+    // Nobody kept count of a camera that is gone; each connection of it has an epoch.
+    reconnects: Math.max(0, camera.epochs - 1),
+  }));
+  return [...present, ...removed];
 }

@@ -38,7 +38,7 @@ export interface IngestServiceOptions {
 
 export interface IngestService extends Service {
   /**
-   * Starts a camera, or replaces the one of this name where something about it changed: the old one hands on its last frames and tells its
+   * Starts a camera, or replaces the one of this name where something about it changed or it has ended: the old one hands on its last frames and tells its
    * end, then the new one begins, with an epoch of its own. Resolves when the new one runs.
    */
   put(camera: CameraSpec): Promise<void>;
@@ -52,6 +52,8 @@ export interface IngestService extends Service {
 interface Slot {
   readonly camera: CameraSpec;
   readonly supervisor: CameraSupervisor;
+  /** It was read to its end or refused for good: whoever puts it again wants it to begin anew. */
+  hasEnded: boolean;
 }
 
 /**
@@ -86,9 +88,16 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
       onReconnect: ofCamera.onReconnect,
     });
     ofCamera.follow(() => supervisor.snapshot());
-    slots.set(camera.id, { camera, supervisor });
+    const slot: Slot = { camera, supervisor, hasEnded: false };
+    slots.set(camera.id, slot);
+    if (isStarted) run(slot);
+  }
+
+  function run(slot: Slot): void {
     // A supervisor's run does not reject; were it to, the service would have failed and says so.
-    if (isStarted) supervisor.run().catch(finished.reject);
+    slot.supervisor.run().then(() => {
+      slot.hasEnded = true;
+    }, finished.reject);
   }
 
   /** Resolves when everything of it is told and gone, or the time for it is over: a reader that hangs must not hold the next one up. */
@@ -124,7 +133,7 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
     return inLane(camera.id, async () => {
       const current = slots.get(camera.id);
       if (current !== undefined) {
-        if (mayStay && isSameCamera(current.camera, camera)) return;
+        if (mayStay && !current.hasEnded && isSameCamera(current.camera, camera)) return;
         await retire(current);
       }
       if (!isDraining) add(camera, openSource);
@@ -170,6 +179,7 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
     start() {
       if (!isStarted) {
         isStarted = true;
+        for (const slot of slots.values()) run(slot);
         const ended = allEnded();
         if (options.endsWithCameras === false) ended.catch(finished.reject);
         else ended.then(finished.resolve, finished.reject);

@@ -141,6 +141,9 @@ export interface TestApiOptions {
   readonly cores?: number;
   readonly requestsPerMinute?: number;
   readonly requestTimeoutMs?: number;
+  /** In place of doubles that know nothing. */
+  readonly live?: LiveFeed;
+  readonly directory?: CameraDirectory;
 }
 
 /** Two versions of a model, the first one active, and nobody who would have to load them. */
@@ -173,7 +176,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
   const tokens = memoryTokens();
   const audit: AuditEntry[] = [];
   const results = new Set<(record: DetectionFrame) => void>();
-  const live: LiveFeed = {
+  const quiet: LiveFeed = {
     status: (): CameraStatus | undefined => undefined,
     figures: () => ({
       received_fps: 5,
@@ -202,8 +205,8 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     requestsPerMinute: options.requestsPerMinute ?? 100_000,
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
     ports: {
-      cameras,
-      live,
+      cameras: options.directory ?? cameras,
+      live: options.live ?? quiet,
       tokens,
       probe: async ({ onStep }) => {
         const verdict = options.verdict ?? usable;

@@ -4,6 +4,7 @@ import type {
   CameraDirectory,
   CameraDraft,
   CameraEntry,
+  CameraPatch,
   ProbeCamera,
   ProbeStep,
   ProbeVerdict,
@@ -80,12 +81,58 @@ export async function registerCamera(
   // Before it is tried: a name that is taken need not cost five seconds.
   if (ports.cameras.get(draft.id) !== undefined) throw cameraExists(draft.id);
   const judgement = await judgeCamera(ports, draft, options);
+  refuseUnfit(judgement, { saveAnyway: options.saveAnyway, needsRoom: draft.enabled !== false });
+  return { ...judgement, camera: await ports.cameras.create(draft) };
+}
+
+/** What a change of one of these leads to is another stream, and has to be tried. */
+const streamSettings = ['transport', 'tls_insecure', 'allow_http'] as const;
+
+/**
+ * Changes a camera. Where it would be read in another way it is tried first, and where it would cost more there has to be room for it;
+ * otherwise this throws as `registerCamera` does. A change of anything else is simply kept.
+ */
+export async function changeCamera(
+  ports: RegistrationPorts,
+  id: string,
+  patch: CameraPatch,
+  options: JudgeOptions & { readonly saveAnyway: boolean; readonly expectedVersion: number | undefined },
+): Promise<CameraEntry> {
+  const { saveAnyway, expectedVersion } = options;
+  const before = ports.cameras.get(id);
+  if (before === undefined) throw cameraUnknown(id);
+  const isOn = patch.enabled ?? before.enabled;
+  const isNewSource = patch.url !== undefined && patch.url !== before.url;
+  const isOtherStream =
+    isNewSource ||
+    patch.password !== undefined ||
+    streamSettings.some((name) => patch[name] !== undefined && patch[name] !== before[name]);
+  const needsRoom = isOn && (!before.enabled || (patch.fps ?? before.fps) > before.fps);
+  // What is refused by the directory itself (of the settings file, changed meanwhile) need not cost five seconds.
+  const isRefused = before.origin === 'file' || (expectedVersion !== undefined && expectedVersion !== before.version);
+  if (!isRefused && isOn && (isOtherStream || needsRoom)) {
+    // What is sealed is opened only where it is used.
+    const known = isOtherStream && !isNewSource ? ports.cameras.draftOf(id) : before;
+    if (known === undefined) throw cameraUnknown(id);
+    const { url = known.url } = isNewSource ? patch : {};
+    const draft = { ...known, ...patch, id, url };
+    if (isNewSource) ports.cameras.check(draft);
+    const judgement = await judgeCamera(ports, draft, { ...options, probe: options.probe && isOtherStream });
+    refuseUnfit(judgement, { saveAnyway, needsRoom });
+  }
+  return ports.cameras.update(id, patch, expectedVersion);
+}
+
+function refuseUnfit(
+  judgement: Judgement,
+  { saveAnyway, needsRoom }: { readonly saveAnyway: boolean; readonly needsRoom: boolean },
+): void {
   const { verdict, cost, capacity } = judgement;
   if (verdict !== null && !verdict.usable) {
     if (neverSaved.has(verdict.reason_code)) {
       throw new RequestFailure('SIGHTLINE_CAMERA_NOT_ALLOWED', verdict.reason_text, { ...judgement });
     }
-    if (!options.saveAnyway) {
+    if (!saveAnyway) {
       throw new RequestFailure(
         'SIGHTLINE_CAMERA_NOT_USABLE',
         verdict.reason_text,
@@ -94,14 +141,13 @@ export async function registerCamera(
       );
     }
   }
-  if (cost?.fits === false && draft.enabled !== false && !options.saveAnyway) {
+  if (cost?.fits === false && needsRoom && !saveAnyway) {
     throw new RequestFailure(
       'SIGHTLINE_CAPACITY_EXHAUSTED',
       `the camera needs ${cost.cores} processors' time, ${capacity?.free_cores ?? 0} of ${capacity?.cores ?? 0} are left`,
       { ...judgement },
     );
   }
-  return { ...judgement, camera: await ports.cameras.create(draft) };
 }
 
 export function cameraExists(id: string): AppError {

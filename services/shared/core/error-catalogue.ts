@@ -442,7 +442,8 @@ export const errorCatalogue = {
   SIGHTLINE_API_UNREACHABLE: {
     exitCode: 4,
     summary: 'Nothing answers at the address of the API.',
-    action: 'Start one with `npm start` (`sightline run --http-port 8080` without a terminal), or name another address with --url or SIGHTLINE_API.',
+    action:
+      'Start one with `npm start` (`sightline run --http-port 8080` without a terminal), or name another address with --url or SIGHTLINE_API.',
   },
   SIGHTLINE_AUDIT_BROKEN: {
     exitCode: 1,

@@ -39,6 +39,27 @@ async function started(options: Omit<IngestHarnessOptions, 'openSource' | 'clock
   return { ...harness, clock, connections, latest };
 }
 
+describe('a camera that is put again as it is', () => {
+  test('goes on where it runs, and begins anew where it was refused or read to its end', async () => {
+    const run = await started({ cameras: [], endsWithCameras: false });
+    await run.service.put(live);
+    await settle();
+    await run.service.put(live);
+    await settle();
+    expect(run.connections).toHaveLength(1);
+    run.latest().end({
+      ...{ reason: 'POLICY', text: 'not allowed' },
+      error: new AppError('SIGHTLINE_CAMERA_URL_INVALID', 'not allowed'),
+    });
+    await settle();
+    expect(run.service.cameras()).toMatchObject([{ id: 'yard', state: 'REJECTED' }]);
+    await run.service.put(live);
+    await settle();
+    expect(run.connections).toHaveLength(2);
+    expect(run.service.cameras()).toMatchObject([{ id: 'yard', state: 'CONNECTING' }]);
+  });
+});
+
 describe('ingest of a live camera', () => {
   test('tells of each change of state once, with the epoch that it speaks of', async () => {
     const run = await started({ cameras: [live] });

@@ -63,7 +63,6 @@ export async function readCamera(id: string): Promise<Camera> {
 }
 
 export interface CameraChange {
-  readonly name?: string;
   readonly fps?: number;
   readonly enabled?: boolean;
   /** Replaced as a whole. */

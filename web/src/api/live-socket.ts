@@ -9,7 +9,6 @@ export interface LiveFrame {
 }
 
 export interface LiveOptions {
-  readonly widthPx: number;
   readonly fps: number;
   readonly onFrame: (frame: LiveFrame) => void;
   readonly onState: (state: 'connecting' | 'open' | 'closed') => void;
@@ -30,7 +29,6 @@ export function openLive(cameraId: string, options: LiveOptions): { close(): voi
     const address = new URL(`/api/v1/cameras/${encodeURIComponent(cameraId)}/live`, location.href);
     address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
     address.searchParams.set('fps', String(options.fps));
-    address.searchParams.set('width', String(options.widthPx));
     // A browser lets a page set no header here. The list of protocols is the one thing that is sent and appears in no log of addresses.
     const token = readToken();
     socket = new WebSocket(address, ['sightline.live.v1', ...(token === undefined ? [] : [`bearer.${token}`])]);

@@ -25,7 +25,7 @@ export function AddCameraPage() {
             {added} is registered
           </h2>
           <div class="first-picture">
-            <LivePicture cameraId={added} label={`First picture of ${added}`} widthPx={640} fps={5} active />
+            <LivePicture cameraId={added} label={`First picture of ${added}`} fps={5} active />
           </div>
           <p>
             <a class="button primary" href={hrefOf({ page: 'camera', cameraId: added })}>

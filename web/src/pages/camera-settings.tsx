@@ -13,7 +13,6 @@ export interface CameraSettingsProps {
 }
 
 export function CameraSettings({ camera, onSaved }: CameraSettingsProps) {
-  const [name, setName] = useState(camera.name);
   const [fps, setFps] = useState(String(camera.targetFps ?? ''));
   const [enabled, setEnabled] = useState(camera.enabled);
   // What was shown when editing began; somebody else's change since then is a 412 and not silently lost.
@@ -21,7 +20,6 @@ export function CameraSettings({ camera, onSaved }: CameraSettingsProps) {
   const [said, setSaid] = useState('');
   const [problem, setProblem] = useState<ApiError | undefined>();
   const change: CameraChange = {
-    ...(name === camera.name ? {} : { name }),
     ...(fps === '' || Number(fps) === camera.targetFps ? {} : { fps: Number(fps) }),
     ...(enabled === camera.enabled ? {} : { enabled }),
   };
@@ -46,10 +44,6 @@ export function CameraSettings({ camera, onSaved }: CameraSettingsProps) {
     <section class="card" aria-labelledby="settings-title">
       <h2 id="settings-title">Settings</h2>
       <form onSubmit={(event) => void save(event)}>
-        <label class="field">
-          Shown name
-          <input value={name} maxLength={120} onInput={(event) => setName(event.currentTarget.value)} />
-        </label>
         <label class="field">
           Frames per second to analyse
           <input

@@ -19,7 +19,6 @@ import { CameraSettings } from './camera-settings.tsx';
 import { CameraShapes } from './camera-shapes.tsx';
 
 const refreshMs = 2_000;
-const largePicturePx = 1280;
 const largeFps = 10;
 
 export function CameraPage({ cameraId }: { readonly cameraId: string }) {
@@ -65,7 +64,6 @@ export function CameraPage({ cameraId }: { readonly cameraId: string }) {
             <LivePicture
               cameraId={camera.id}
               label={`Live picture of ${camera.name}`}
-              widthPx={largePicturePx}
               fps={largeFps}
               active={camera.enabled}
               shows={shows}

@@ -19,7 +19,6 @@ const minTilePx = 260;
 const gapPx = 14;
 /** Name, state, reason and figures under the picture; the style sheet holds the tile to it. */
 const captionPx = 92;
-const tilePicturePx = 480;
 const tileFps = 5;
 
 export function WallPage() {
@@ -206,7 +205,6 @@ function Tile({ camera }: { readonly camera: Camera }) {
         <LivePicture
           cameraId={camera.id}
           label={`Live picture of ${camera.name}`}
-          widthPx={tilePicturePx}
           fps={tileFps}
           active={inView && camera.enabled}
           onResult={() => {

@@ -7,7 +7,6 @@ import type { DetectedObject, FrameResult } from '../core/types.ts';
 export interface LivePictureProps {
   readonly cameraId: string;
   readonly label: string;
-  readonly widthPx: number;
   readonly fps: number;
   /** False: no connection is held, the last picture stays. */
   readonly active: boolean;
@@ -22,7 +21,7 @@ export interface LivePictureProps {
  * another picture. A frame that comes while one is being decoded replaces the one that waits: late pictures help nobody.
  */
 export function LivePicture(props: LivePictureProps) {
-  const { cameraId, label, widthPx, fps, active } = props;
+  const { cameraId, label, fps, active } = props;
   const picture = useRef<HTMLCanvasElement>(null);
   const boxes = useRef<HTMLCanvasElement>(null);
   const latest = useRef(props);
@@ -54,7 +53,6 @@ export function LivePicture(props: LivePictureProps) {
     }
 
     const live = openLive(cameraId, {
-      widthPx,
       fps,
       onState: (to) => {
         if (to === 'closed') setState('lost');
@@ -69,7 +67,7 @@ export function LivePicture(props: LivePictureProps) {
       gone = true;
       live.close();
     };
-  }, [cameraId, widthPx, fps, active]);
+  }, [cameraId, fps, active]);
 
   return (
     <div class={`live live-${state}`}>

@@ -1,21 +1,32 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply } from 'fastify';
+import { BoundedQueue } from '#shared/core/bounded-queue';
 
-/** What may wait for a slow client. A second of results of a large site; more would only make what it gets older. */
-const maxWaitingBytes = 256 * 1024;
+/** What is handed to the socket at once; the rest waits where the newest can still push the oldest out. */
+const maxSocketBytes = 64 * 1024;
+/** Some seconds of results of a large site; more would only make what a slow client gets older. */
+const maxWaitingEvents = 256;
 const heartbeatMs = 15_000;
 /** A client that takes nothing for so long is gone. */
 const stalledMs = 60_000;
 
-/** Server-sent events to one client. What it is too slow for is left out, counted, and told when it reads again; it never holds anybody up. */
+/**
+ * Server-sent events to one client. What it is too slow for waits in a queue of its own, from which the oldest is dropped, counted, and told
+ * when it reads again; it never holds anybody up, and what it gets then is the newest.
+ */
 export class EventStream {
   readonly #reply: FastifyReply;
-  readonly #onDrop: () => void;
+  readonly #onDrop: (count: number) => void;
   readonly #heartbeat: NodeJS.Timeout;
+  readonly #waiting = new BoundedQueue<string>({
+    name: 'event-stream',
+    capacity: maxWaitingEvents,
+    whenFull: 'drop-oldest',
+  });
   #dropped = 0;
   #fullSinceMs: number | null = null;
 
-  constructor(reply: FastifyReply, onDrop: () => void = () => {}) {
+  constructor(reply: FastifyReply, onDrop: (count: number) => void = () => {}) {
     this.#reply = reply;
     this.#onDrop = onDrop;
     reply.hijack();
@@ -28,6 +39,7 @@ export class EventStream {
     });
     // A socket that breaks is closed; the 'close' event tells.
     reply.raw.on('error', () => reply.raw.destroy());
+    reply.raw.on('drain', () => this.#flush());
     this.#write(': connected\n\n');
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
     this.#heartbeat.unref();
@@ -41,28 +53,41 @@ export class EventStream {
   }
 
   send(event: string, data: unknown, id?: string): void {
-    if (this.#reply.raw.writableLength > maxWaitingBytes) {
-      this.#fullSinceMs ??= performance.now();
-      this.#dropped++;
-      this.#onDrop();
-      return;
-    }
-    this.#fullSinceMs = null;
-    if (this.#dropped > 0) {
-      this.#write(`event: dropped\ndata: {"count":${this.#dropped}}\n\n`);
-      this.#dropped = 0;
-    }
-    this.#write(`event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`);
+    this.sendText(event, JSON.stringify(data), id);
   }
 
+  /** The same with data that is JSON already. */
+  sendText(event: string, json: string, id?: string): void {
+    const text = `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${json}\n\n`;
+    if (this.#waiting.offer(text) !== undefined) {
+      this.#dropped++;
+      this.#onDrop(1);
+    }
+    this.#flush();
+  }
+
+  /** What waits is still sent. */
   end(): void {
     clearInterval(this.#heartbeat);
+    for (let text = this.#waiting.take(); text !== undefined; text = this.#waiting.take()) this.#write(text);
     this.#reply.raw.end();
+  }
+
+  #flush(): void {
+    while (this.#reply.raw.writableLength <= maxSocketBytes) {
+      const text = this.#waiting.take();
+      if (text === undefined) break;
+      if (this.#dropped > 0) this.#write(`event: dropped\ndata: {"count":${this.#dropped}}\n\n`);
+      this.#dropped = 0;
+      this.#write(text);
+    }
+    if (this.#waiting.size === 0) this.#fullSinceMs = null;
+    else this.#fullSinceMs ??= performance.now();
   }
 
   #beat(): void {
     if (this.#fullSinceMs !== null && performance.now() - this.#fullSinceMs > stalledMs) this.#reply.raw.destroy();
-    else if (this.#reply.raw.writableLength <= maxWaitingBytes) this.#write(': heartbeat\n\n');
+    else if (this.#reply.raw.writableLength <= maxSocketBytes) this.#write(': heartbeat\n\n');
   }
 
   #write(text: string): void {

@@ -53,6 +53,11 @@ export async function createApiServer({
     bodyLimit: bodyLimitBytes,
     // Head and body together; who sends them byte by byte is cut off.
     requestTimeout: requestTimeoutMs,
+    http: {
+      headersTimeout: requestTimeoutMs,
+      // Node looks for late ones twice a minute by itself.
+      connectionsCheckingInterval: Math.min(5_000, requestTimeoutMs),
+    },
     connectionTimeout: 0,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 128 },
@@ -60,7 +65,7 @@ export async function createApiServer({
     .setValidatorCompiler(TypeBoxValidatorCompiler)
     .withTypeProvider<TypeBoxTypeProvider>();
   const routes: RouteEntry[] = [];
-  const counts: LiveCounts = { resultClients: 0, eventsDropped: 0 };
+  const counts: LiveCounts = { resultClients: 0, eventsDropped: 0, viewers: 0, picturesDropped: 0 };
 
   addFailureAnswers(app, ports.logger);
   await app.register(helmet, {

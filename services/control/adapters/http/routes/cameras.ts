@@ -4,7 +4,13 @@ import { AppError, toAppError } from '#shared/core/errors';
 import { maySeeCamera } from '../../../core/access.ts';
 import { pageOf } from '../../../core/cursor.ts';
 import type { CameraDraft as Draft, CameraEntry, CameraFigures } from '../../../core/ports.ts';
-import { cameraExists, cameraUnknown, judgeCamera, registerCamera } from '../../../core/register-camera.ts';
+import {
+  cameraExists,
+  cameraUnknown,
+  changeCamera as changeCameraOf,
+  judgeCamera,
+  registerCamera,
+} from '../../../core/register-camera.ts';
 import { callerOf, changeAll, changeCamera, read, recordAudit, type ApiPorts, type HttpApp } from '../app.ts';
 import { EventStream } from '../event-stream.ts';
 import * as schema from '../schemas/cameras.ts';
@@ -227,12 +233,16 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
         params: IdParams,
         headers: IfMatchHeaders,
         body: schema.CameraPatch,
-        response: { ...problems(404, 409, 412, 413, 415), 200: schema.Camera },
+        response: { ...problems(404, 409, 412, 413, 415, 422), 200: schema.Camera },
       },
     },
     async (request, reply) => {
       const { id } = request.params;
-      const camera = await ports.cameras.update(id, request.body, expectedVersion(request.headers['if-match']));
+      const { save_anyway: saveAnyway = false, probe = true, ...patch } = request.body;
+      const camera = await changeCameraOf(ports, id, patch, {
+        ...{ saveAnyway, probe, signal: request.signal },
+        expectedVersion: expectedVersion(request.headers['if-match']),
+      });
       void reply.header('etag', etagOf(camera)); // to chain on
       return shown(camera);
     },
@@ -270,7 +280,12 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
         },
       },
       async (request, reply) => {
-        const camera = await ports.cameras.update(request.params.id, { enabled: action === 'enable' });
+        const camera = await changeCameraOf(
+          ports,
+          request.params.id,
+          { enabled: action === 'enable' },
+          { saveAnyway: false, probe: false, signal: request.signal, expectedVersion: undefined },
+        );
         void reply.header('etag', etagOf(camera)); // to chain on
         return shown(camera);
       },

@@ -17,8 +17,8 @@ const maxResultClients = 500;
 /** Watchers of live pictures at once. */
 const maxViewers = 64;
 const pictureTimeoutMs = 5_000;
-/** Beyond this a viewer is too slow and misses pictures instead of getting old ones. */
-const maxWaitingBytes = 512 * 1024;
+/** A viewer that takes nothing for so long is gone. */
+const stalledMs = 60_000;
 const tags = ['live'];
 
 /** What is used of a WebSocket; the library's own types are not among our packages. */
@@ -31,13 +31,24 @@ interface LiveSocket {
   on(event: 'error', listener: () => void): void;
 }
 
+/** One who looks at a camera. */
+interface Viewer {
+  readonly fps?: number;
+  readonly signal: AbortSignal;
+  /** Of what was sent and has not left yet. */
+  waitingBytes(): number;
+  send(picture: LivePicture): void;
+  cutOff(): void;
+}
+
 export interface LiveCounts {
   resultClients: number;
   eventsDropped: number;
+  viewers: number;
+  picturesDropped: number;
 }
 
 export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveCounts): Promise<void> {
-  let viewers = 0;
   const known = (id: string): void => {
     if (ports.cameras.get(id) === undefined) throw cameraUnknown(id);
   };
@@ -130,16 +141,45 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
     },
   );
 
-  async function* pictures(id: string, signal: AbortSignal): AsyncGenerator<LivePicture> {
+  /**
+   * Hands on pictures until the signal. Nothing queues up for a viewer: while the one before is still on its way to it, those that come are
+   * counted as missed, and it gets the newest of the time when it is ready again.
+   */
+  async function show(id: string, viewer: Viewer): Promise<void> {
+    const { fps = Infinity, signal } = viewer;
+    const intervalMs = 1000 / fps;
+    let dueMs = 0;
+    let takenMs = performance.now();
     while (!signal.aborted) {
       const picture = await ports.live.nextPicture(id, signal);
-      if (picture !== undefined) yield picture;
+      if (picture === undefined) continue;
+      const nowMs = performance.now();
+      // Half an interval early is still in time: else a camera of exactly this rate would lose pictures by its jitter.
+      if (nowMs + intervalMs / 2 < dueMs) continue;
+      if (viewer.waitingBytes() > 0) {
+        counts.picturesDropped++;
+        if (nowMs - takenMs > stalledMs) viewer.cutOff();
+        continue;
+      }
+      takenMs = nowMs;
+      dueMs = Math.max(dueMs, nowMs - intervalMs) + intervalMs;
+      viewer.send(picture);
     }
   }
   const enter = (): void => {
-    if (viewers >= maxViewers) throw new AppError('SIGHTLINE_RATE_LIMITED', `${maxViewers} people watch already`);
-    viewers++;
+    if (counts.viewers >= maxViewers)
+      throw new AppError('SIGHTLINE_RATE_LIMITED', `${maxViewers} people watch already`);
+    counts.viewers++;
   };
+  const LiveQuery = strict({
+    fps: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 120,
+        description: 'At most so many pictures a second. Default: all.',
+      }),
+    ),
+  });
 
   app.get(
     '/cameras/:id/live.mjpeg',
@@ -149,6 +189,7 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
         tags,
         summary: 'Live pictures as MJPEG',
         params: IdParams,
+        querystring: LiveQuery,
         response: {
           ...problems(404),
           200: {
@@ -163,7 +204,7 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
       enter();
       const gone = new AbortController();
       reply.raw.once('close', () => {
-        viewers--;
+        counts.viewers--;
         gone.abort();
       });
       reply.raw.on('error', () => gone.abort());
@@ -174,12 +215,18 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
         'content-type': 'multipart/x-mixed-replace; boundary=frame',
         'cache-control': 'no-store',
       });
-      for await (const { jpeg } of pictures(request.params.id, gone.signal)) {
-        if (reply.raw.writableLength > maxWaitingBytes) continue;
-        reply.raw.write(`--frame\r\ncontent-type: image/jpeg\r\ncontent-length: ${jpeg.byteLength}\r\n\r\n`);
-        reply.raw.write(jpeg);
-        reply.raw.write('\r\n');
-      }
+      // A camera that is down sends nothing that they could ride on.
+      reply.raw.flushHeaders();
+      await show(request.params.id, {
+        ...request.query,
+        signal: gone.signal,
+        waitingBytes: () => reply.raw.writableLength,
+        cutOff: () => reply.raw.destroy(),
+        send({ jpeg }) {
+          const head = `--frame\r\ncontent-type: image/jpeg\r\ncontent-length: ${jpeg.byteLength}\r\n\r\n`;
+          reply.raw.write(Buffer.concat([Buffer.from(head), jpeg, Buffer.from('\r\n')]));
+        },
+      });
       return reply;
     },
   );
@@ -206,28 +253,31 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
           description:
             'Each message: the length of the JSON (4 bytes, big-endian), the JSON of the result, and the JPEG of exactly that frame. Browsers give the protocols `sightline.live.v1` and `bearer.TOKEN`.',
           params: IdParams,
+          querystring: LiveQuery,
           response: problems(404),
         },
       },
       (socket: LiveSocket, request) => {
-        if (viewers >= maxViewers) {
+        if (counts.viewers >= maxViewers) {
           socket.close(1013, 'too many watch already');
           return;
         }
-        viewers++;
+        counts.viewers++;
         const gone = new AbortController();
         socket.once('close', () => {
-          viewers--;
+          counts.viewers--;
           gone.abort();
         });
         socket.on('error', () => socket.terminate());
         recordAudit(ports, request, { statusCode: 200 });
-        const send = async (): Promise<void> => {
-          for await (const picture of pictures(request.params.id, gone.signal)) {
-            if (socket.bufferedAmount <= maxWaitingBytes) socket.send(liveMessage(picture));
-          }
-        };
-        send().catch((error: unknown) => {
+        const shown = show(request.params.id, {
+          ...request.query,
+          signal: gone.signal,
+          waitingBytes: () => socket.bufferedAmount,
+          cutOff: () => socket.terminate(),
+          send: (picture) => socket.send(liveMessage(picture)),
+        });
+        shown.catch((error: unknown) => {
           ports.logger.error({ err: error }, 'a live view failed');
           socket.terminate();
         });
@@ -235,6 +285,13 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
     );
   });
 
+  // The same record goes to many: it is made text once.
+  const texts = new WeakMap<DetectionFrame, string>();
+  const textOf = (record: DetectionFrame): string => {
+    let text = texts.get(record);
+    if (text === undefined) texts.set(record, (text = JSON.stringify(record)));
+    return text;
+  };
   app.get(
     '/results',
     {
@@ -265,13 +322,13 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
         throw new AppError('SIGHTLINE_RATE_LIMITED', `${maxResultClients} clients listen already`);
       counts.resultClients++;
       recordAudit(ports, request, reply);
-      const stream = new EventStream(reply, () => counts.eventsDropped++);
+      const stream = new EventStream(reply, (count) => (counts.eventsDropped += count));
       const wants = (id: string): boolean => (camera === undefined || camera === id) && maySeeCamera(caller, id);
       const subscriptions = [
         ports.live.onResult((record: DetectionFrame) => {
           if (!wants(record.header.camera_id)) return;
           if (className !== undefined && !record.objects.some((object) => object.class_name === className)) return;
-          stream.send('result', record, record.header.message_id);
+          stream.sendText('result', textOf(record), record.header.message_id);
         }),
         ports.live.onStatus((status) => {
           if (wants(status.camera_id)) stream.send('status', status, status.message_id);

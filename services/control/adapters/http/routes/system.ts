@@ -44,6 +44,8 @@ export function addSystemRoutes(app: HttpApp, ports: ApiPorts, counts: LiveCount
               ),
         result_clients: counts.resultClients,
         result_events_dropped: counts.eventsDropped,
+        live_viewers: counts.viewers,
+        live_pictures_dropped: counts.picturesDropped,
       };
     },
   );

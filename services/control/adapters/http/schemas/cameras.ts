@@ -125,25 +125,33 @@ export const CameraDraft = strict(
   { title: 'CameraDraft' },
 );
 
+const savingOptions = {
+  save_anyway: Type.Optional(
+    Type.Boolean({
+      description: 'Keep the camera though it does not work now, or no capacity is left. Default false.',
+    }),
+  ),
+  probe: Type.Optional(Type.Boolean({ description: 'false: do not try it first. Default true.' })),
+};
+
 export const NewCamera = strict(
   {
     id: CameraId,
     url: Url,
     password: Type.Optional(Password),
     ...optional,
-    save_anyway: Type.Optional(
-      Type.Boolean({
-        description: 'Keep the camera though it does not work now, or no capacity is left. Default false.',
-      }),
-    ),
-    probe: Type.Optional(Type.Boolean({ description: 'false: do not try it first. Default true.' })),
+    ...savingOptions,
   },
   { title: 'NewCamera' },
 );
 
 export const CameraPatch = strict(
-  { url: Type.Optional(Url), password: Type.Optional(Password), ...optional },
-  { title: 'CameraPatch', description: 'What is left out stays as it is.' },
+  { url: Type.Optional(Url), password: Type.Optional(Password), ...optional, ...savingOptions },
+  {
+    title: 'CameraPatch',
+    description:
+      'What is left out stays as it is. A change of where or how its stream comes is tried first; more frames per second, or switching it on, ask for capacity.',
+  },
 );
 
 const nullableNumber = nullable(Type.Number());
