@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { judgeAccess, roles, type Role } from '../../../services/control/core/access.ts';
 import { verifyChain } from '../../../services/control/core/audit-chain.ts';
 import { startTestApi, unusable, type TestApi, type TestApiOptions } from '../../support/control-doubles.ts';
+
+// A server each, and the machine may be busy.
+vi.setConfig({ testTimeout: 30_000 });
 
 const opened: TestApi[] = [];
 afterEach(async () => {

@@ -44,19 +44,29 @@ function toProblem(thrown: unknown, request: FastifyRequest, logger: Logger): Pr
 
 /** Paths and reasons. Never values: the wrong one may be a password in the wrong place. */
 function invalid({ validation = [], validationContext }: Partial<FastifyError>): Problem {
-  const errors = validation.slice(0, 20).flatMap(({ instancePath, message = 'is wrong', params, keyword }) => {
+  // What is not known is told twice: by its object, and by itself as what may not be.
+  const told = validation.filter(({ keyword }) => keyword !== 'boolean');
+  const errors = told.slice(0, 20).flatMap(({ instancePath, message = 'is wrong', params, keyword }) => {
     const names: unknown = params['additionalProperties'];
     const unknown =
       keyword === 'additionalProperties' && Array.isArray(names) ? (names as readonly unknown[]) : undefined;
-    const path = `${validationContext ?? 'request'}${instancePath}`;
+    const path = `${validationContext ?? 'request'}${shownPath(instancePath)}`;
     if (unknown === undefined) return [{ path, reason: message }];
     return unknown
       .slice(0, 5)
-      .map((name) => ({ path: `${path}/${String(name).slice(0, 64)}`, reason: 'is not known' }));
+      .map((name) => ({ path: `${path}${shownPath(`/${String(name)}`)}`, reason: 'is not known' }));
   });
   const first = errors[0];
   const detail = first === undefined ? 'the request is wrong' : `${first.path} ${first.reason}`;
   return createProblem(new AppError('SIGHTLINE_REQUEST_INVALID', detail), { members: { errors } });
+}
+
+/** A path within a body. Names that no setting could have are left out: they may be values in the wrong place. */
+export function shownPath(path: string): string {
+  return path
+    .split('/')
+    .map((name) => (/^(?:[A-Za-z_]\w{0,39}|\d*)$/.test(name) ? name : '?'))
+    .join('/');
 }
 
 function codeOf(status: number): ErrorCode {

@@ -13,8 +13,17 @@ import {
 } from '../../../core/register-camera.ts';
 import { callerOf, changeAll, changeCamera, read, recordAudit, type ApiPorts, type HttpApp } from '../app.ts';
 import { EventStream } from '../event-stream.ts';
+import { shownPath } from '../failures.ts';
 import * as schema from '../schemas/cameras.ts';
-import { IdempotencyHeaders, IdParams, IfMatchHeaders, PageQuery, problems, strict } from '../schemas/common.ts';
+import {
+  CameraId,
+  IdempotencyHeaders,
+  IdParams,
+  IfMatchHeaders,
+  PageQuery,
+  problems,
+  strict,
+} from '../schemas/common.ts';
 
 const importBytes = 8 * 1024 * 1024;
 const tags = ['cameras'];
@@ -181,7 +190,7 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
       const problem = Value.Errors(schema.CameraDraft, line)[0];
       throw new AppError(
         'SIGHTLINE_REQUEST_INVALID',
-        `${problem?.instancePath ?? ''} ${problem?.message ?? 'is wrong'}`.trim(),
+        `${shownPath(problem?.instancePath ?? '')} ${problem?.message ?? 'is wrong'}`.trim(),
       );
     }
     const draft = line as Draft; // just checked
@@ -307,7 +316,8 @@ function expectedVersion(header: unknown): number | undefined {
 
 function idOf(line: unknown): string | null {
   const id = typeof line === 'object' && line !== null && 'id' in line ? line.id : null;
-  return typeof id === 'string' ? id.slice(0, 64) : null;
+  // What cannot be an id may be an address in the wrong place, with its password.
+  return Value.Check(CameraId, id) ? id : null;
 }
 
 /** The rates alone: the whole account of a camera has a route of its own. */
