@@ -51,7 +51,7 @@ async function callerOf(control: Control, stateDir: string) {
   const token = (await readFile(path.join(stateDir, 'local-token'), 'utf8')).trim();
   return {
     token,
-    async call(method: string, route: string, body?: unknown) {
+    call: async (method: string, route: string, body?: unknown) => {
       const answer = await fetch(`${control.url}/api/v1${route}`, {
         method,
         headers: {

@@ -159,7 +159,7 @@ export function addCameraRoutes(app: HttpApp, ports: ApiPorts): void {
         summary: 'Register many cameras; those that are wrong are named and stop none of the others',
         headers: IdempotencyHeaders,
         body: schema.ImportRequest,
-        response: { ...problems(413, 415), 200: schema.ImportAnswer },
+        response: { ...problems(409, 413, 415), 200: schema.ImportAnswer },
       },
     },
     async (request) => {
