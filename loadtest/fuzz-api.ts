@@ -19,8 +19,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const environment = path.join(root, 'node_modules/.cache/schemathesis');
 const schemathesis = path.join(environment, 'bin/schemathesis');
 const startTimeoutMs = 120_000;
-/** Streams never end, and the fuzzer waits for the end of an answer. */
-const streams = '(/results|/live|/live\\.mjpeg|/snapshot\\.jpg)$';
+/** Streams never end, and the fuzzer waits for the end of an answer; and it would revoke its own token, after which everything is refused. */
+const leftOut = '(/results|/live|/live\\.mjpeg|/snapshot\\.jpg|/tokens/\\{id\\})$';
 const checks = [
   'not_a_server_error',
   'status_code_conformance',
@@ -51,7 +51,7 @@ try {
     schemathesis,
     [
       ...['run', `${url}/openapi.json`, '--url', url, '-H', `Authorization: Bearer ${token}`],
-      ...['--checks', checks.join(','), '--exclude-path-regex', streams, '--continue-on-failure'],
+      ...['--checks', checks.join(','), '--exclude-path-regex', leftOut, '--continue-on-failure'],
       ...['--max-time', options.seconds, '--seed', options.seed, '--request-timeout', '20', '--no-color'],
     ],
     { stdio: 'inherit', cwd: folder },

@@ -18,7 +18,7 @@ const refreshMs = 2_000;
 const minTilePx = 260;
 const gapPx = 14;
 /** Name, state, reason and figures under the picture; the style sheet holds the tile to it. */
-const captionPx = 92;
+const captionPx = 80;
 const tileFps = 5;
 
 export function WallPage() {
