@@ -12,7 +12,7 @@ import type { Page } from 'playwright-core';
 import sharp from 'sharp';
 import { build } from 'vite';
 import { launchChromium } from '../test/support/chromium.ts';
-import { demoSceneClip } from '../test/support/demo-scene-clip.ts';
+import { demoSceneClip, shortSceneClip } from '../test/support/demo-scene-clip.ts';
 import { hasRtspServer, startRtspServer } from '../test/support/rtsp-server.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -20,7 +20,7 @@ const target = path.resolve(process.argv[2] ?? path.join(root, 'docs/images'));
 const waitMs = 60_000;
 const folder = mkdtempSync(path.join(tmpdir(), 'sightline-pictures-'));
 const clip = await demoSceneClip();
-const server = hasRtspServer() ? await startRtspServer({ clip }) : undefined;
+const server = hasRtspServer() ? await startRtspServer({ clip: await shortSceneClip() }) : undefined;
 await build({ configFile: path.join(root, 'web/vite.config.ts'), logLevel: 'silent' });
 const cameras = ['street', 'yard', 'gate'].flatMap((name) => ['--camera', `${name}=${clip}`]);
 const run = spawn(
