@@ -6,6 +6,7 @@ import { systemClock } from '#shared/runtime/system-clock';
 import { createSqliteCameraRegistry } from '#shared/store/sqlite-camera-registry';
 import { startControl, type Control, type ControlOptions } from '../../../cli/run/control.ts';
 import type { EmbeddedPipeline } from '../../../cli/run/embedded-pipeline.ts';
+import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
 import { LiveHub } from '../../../services/control/core/live-hub.ts';
 import { createCameraSpec } from '../../../services/ingest/core/camera-spec.ts';
 import { silentLogger } from '../../support/ingest-doubles.ts';
@@ -37,7 +38,8 @@ async function start(changes: Partial<ControlOptions> = {}) {
       logger: silentLogger,
       metrics: createMetricStore(),
     },
-    model: { name: 'm', version: '1', digest: 'd' },
+    library: createModelLibrary({ directories: [] }),
+    rollouts: undefined,
     cameras: [createCameraSpec({ id: 'fixed', url: 'rtsp://192.0.2.1/' })],
     // What control uses of it.
     pipeline: { ingest, readiness: () => ({ ready: true }) } as EmbeddedPipeline,
