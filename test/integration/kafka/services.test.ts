@@ -18,7 +18,8 @@ import { silentLogger } from '../../support/kafka-buses.ts';
 import { quickSessionBroker } from '../../support/kafka-chaos.ts';
 import { startKafka, type KafkaServer } from '../../support/kafka-server.ts';
 import { hasRtspServer, startRtspServer } from '../../support/rtsp-server.ts';
-import type { RunningSightline } from '../../support/run-sightline.ts';
+import { runSightline, type RunningSightline } from '../../support/run-sightline.ts';
+import { writeTinyModel } from '../../support/tiny-model.ts';
 import { healthUrl, prepareServices, readiness, stopService } from '../../support/service-processes.ts';
 import { startTcpLine } from '../../support/tcp-line.ts';
 
@@ -69,6 +70,46 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
     ]);
     for (const camera of report.cameras) expect(camera.frames_analysed).toBeGreaterThan(20);
     expect(await services.run.livingDecoders()).toEqual([]);
+  });
+
+  it('change their model under load by one command, and back, without losing or repeating a frame', async () => {
+    const services = await prepare('rollout');
+    await services.init();
+    const models = path.dirname(services.run.model);
+    await writeTinyModel(models, { name: 'other' });
+    const clip = await demoSceneClip();
+    for (const id of ['a', 'b']) await services.camera('add', `${id}=${clip}`, '--loop', '--fps', '10');
+    const environment = { SIGHTLINE_MODELS_DIR: models };
+    const inferences = [services.start('inference', environment), services.start('inference', environment)];
+    const control = services.start('control', environment);
+    await Promise.all(inferences.map((service) => service.untilStderr('taking frames')));
+    await control.untilStderr('the cameras are known');
+    const ingest = services.start('ingest');
+    await services.untilWritten(30);
+
+    const url = /"url":"([^"]+)"/.exec(control.output().stderr)?.[1] ?? '';
+    const token = path.join(services.run.stateDir, 'local-token');
+    for (const args of [
+      ['shadow', 'other', '--share', '1'],
+      ['promote', '--force'],
+      ['rollback'],
+      ['activate', 'other'],
+    ]) {
+      const step = await runSightline(['models', ...args, '--url', url, '--token-file', token]);
+      expect(step, step.stderr).toMatchObject({ code: 0 });
+      await services.untilWritten(25);
+    }
+    for (const service of [ingest, ...inferences, control]) await stopService(service);
+
+    const report = await services.verify();
+    expect(report.violations).toEqual([]);
+    expect(report.shadows).toBeGreaterThan(0);
+    for (const camera of report.cameras) expect(camera).toMatchObject({ epochs: 1, frames_failed: 0 });
+    const records = await services.detections();
+    const modelsOf = (role: string) =>
+      [...new Set(records.filter(({ model }) => model.role === role).map(({ model }) => model.name))].sort();
+    expect([modelsOf('PRIMARY'), modelsOf('SHADOW')]).toEqual([['other', 'tiny'], ['other']]);
+    expect(records.filter(({ model }) => model.role === 'PRIMARY').at(-1)?.model.name).toBe('other');
   });
 
   it('share the cameras evenly over the ingests, and those of one that is killed go to the other', async () => {

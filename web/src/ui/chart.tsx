@@ -30,8 +30,8 @@ export function Chart({ title, unit, series }: ChartProps) {
         legend: { show: false },
         cursor: { show: false },
         axes: [
-          { stroke: ink, grid, space: 70 },
-          { stroke: ink, grid, size: 44 },
+          { stroke: ink, grid, space: 70, values: (_plot, times) => times.map(clockText) },
+          { stroke: ink, grid, size: 56 },
         ],
         scales: { y: { range: (_plot, _low, high) => [0, Math.max(1, high * 1.1)] } },
         series: [
@@ -86,4 +86,9 @@ function lastValue(column: readonly number[] | undefined): string {
   // The newest second is not over yet, so the one before it is told.
   const value = column?.at(-2) ?? column?.at(-1) ?? 0;
   return value < 10 ? value.toFixed(1) : value.toFixed(0);
+}
+
+/** Time of day as the rest of the page tells it: UTC, 24 hours. */
+function clockText(second: number): string {
+  return new Date(second * 1000).toISOString().slice(11, 19);
 }
