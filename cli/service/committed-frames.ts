@@ -32,7 +32,7 @@ export async function committedFrames(
         try {
           // The serde of this topic gives records of its schema.
           const { header, model } = (await serde.decode({ key: key ?? '', value, headers })) as DetectionFrame;
-          // A shadow's record may be there before that of the frame itself.
+          // A shadow's record is outside of the transaction of its frame's own, and may be there before it.
           if (model.role === 'SHADOW') continue;
           const { camera_id: cameraId, epoch, frame_seq: frameSeq } = header;
           found.get(partition)?.push({ cameraId, epoch, frameSeq });
