@@ -3,6 +3,7 @@ import type { CameraStatus, DetectionFrame, ProducerRecord } from '#schemas';
 import { createMemoryMessageBus } from '#shared/bus/memory-message-bus';
 import { outgoing } from '#shared/bus/message-bus';
 import { cameraStatusTopic, detectionsTopic, framesTopic } from '#shared/bus/topics';
+import { closeAll } from '#shared/core/close-all';
 import type { Clock } from '#shared/core/clock';
 import { toAppError, type AppError } from '#shared/core/errors';
 import type { SampledFrame } from '#shared/core/frame';
@@ -140,16 +141,7 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
     // After a failure nobody takes frames any more: only the end of the bus lets go of a camera that waits with one.
     const closeIngest = (): Promise<unknown> =>
       failure !== undefined ? Promise.all([ingest.close(), bus.close()]) : ingest.close();
-    const steps = [closeIngest, () => bus.close(), () => inference.close(), () => results.close()];
-    const failures: unknown[] = [];
-    for (const step of steps) {
-      try {
-        await step();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0) throw failures[0];
+    await closeAll([closeIngest, () => bus.close(), () => inference.close(), () => results.close()]);
   }
 
   return {

@@ -1,6 +1,7 @@
 import type { KafkaMessage } from '#shared/bus/kafka/kafka-message-bus';
 import { outgoing, type OutgoingMessage, type Subscription } from '#shared/bus/message-bus';
 import type { DetectionFrame } from '#schemas';
+import { closeAll } from '#shared/core/close-all';
 import type { SampledFrame } from '#shared/core/frame';
 import type { Logger } from '#shared/core/logger';
 import type { Metrics } from '#shared/core/metrics';
@@ -8,6 +9,7 @@ import type { RolloutController } from '#shared/core/rollout/rollout-controller'
 import type { Service } from '#shared/core/service';
 import { FrameOrder } from '../../services/inference/core/frame-order.ts';
 import type { InferenceService } from '../../services/inference/service.ts';
+import { committedFrames } from './committed-frames.ts';
 import type { ServiceConnection } from './service-connection.ts';
 
 export interface InferenceWorkerOptions {
@@ -53,6 +55,11 @@ export function createInferenceWorker(options: InferenceWorkerOptions): Service 
     return record;
   }
 
+  /** Knows repeated frames and those of old epochs also where the frames before them were another worker's. */
+  async function prepare(partitions: readonly number[]): Promise<void> {
+    for (const [partition, frames] of await committedFrames(connection, partitions)) order.restart(partition, frames);
+  }
+
   async function start(): Promise<void> {
     await inference.start();
     const { name, version, digest } = inference.model;
@@ -66,7 +73,7 @@ export function createInferenceWorker(options: InferenceWorkerOptions): Service 
     const { group, maxInFlight } = options;
     subscription = await connection.persist(
       'consumer group',
-      () => bus.process(topics.frames, { group, maxInFlight }, handle),
+      () => bus.process(topics.frames, { group, maxInFlight, prepare }, handle),
       stopping.signal,
     );
     subscription.failed.catch(failed.reject);
@@ -75,21 +82,12 @@ export function createInferenceWorker(options: InferenceWorkerOptions): Service 
 
   async function close(): Promise<void> {
     stopping.abort();
-    const steps = [
+    await closeAll([
       () => subscription?.close(),
       () => rollouts.close(),
       () => inference.close(),
       () => connection.close(),
-    ];
-    const failures: unknown[] = [];
-    for (const step of steps) {
-      try {
-        await step();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0) throw failures[0];
+    ]);
   }
 
   return {

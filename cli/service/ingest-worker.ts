@@ -1,6 +1,7 @@
 import type { CameraClaim, CameraRegistration, ProducerRecord } from '#schemas';
 import type { TopicReader } from '#shared/bus/kafka/topic-reader';
 import { followTopic, type FollowedRecord } from '#shared/bus/kafka/follow-topic';
+import { closeAll } from '#shared/core/close-all';
 import type { Clock } from '#shared/core/clock';
 import { toAppError } from '#shared/core/errors';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
@@ -201,16 +202,7 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
       unfollow.abort();
       await following;
     };
-    const steps = [() => keeper.stop(), () => registry.close(), endFollowing, () => connection.close()];
-    const failures: unknown[] = [];
-    for (const step of steps) {
-      try {
-        await step();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0) throw failures[0];
+    await closeAll([() => keeper.stop(), () => registry.close(), endFollowing, () => connection.close()]);
   }
 
   return {

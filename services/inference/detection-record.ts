@@ -1,7 +1,7 @@
 import type { Clock } from '#shared/core/clock';
 import type { FrameTimes, SampledFrame } from '#shared/core/frame';
+import { frameHeader } from '#shared/core/frame-header';
 import { toPictureBox, type placeImage } from '#shared/core/inference-geometry';
-import { messageId } from '#shared/core/message-id';
 import type {
   AccountingRecord,
   Decision,
@@ -31,22 +31,8 @@ export type MakeRecord = (
 export function createRecordMaker({ producer, clock }: { producer: ProducerRecord; clock: Clock }): MakeRecord {
   return (frame, model, decision, change) => {
     const nowUs = clock.nowUs();
-    const { times } = frame;
     return {
-      header: {
-        message_id: messageId(frame.cameraId, frame.epoch, frame.frameSeq, model.digest),
-        camera_id: frame.cameraId,
-        epoch: frame.epoch,
-        frame_seq: frame.frameSeq,
-        capture_time: times.captureTimeUs,
-        capture_time_source: times.captureTimeSource,
-        capture_time_error_ms: times.captureTimeErrorMs,
-        ingest_time: times.ingestTimeUs,
-        publish_time: nowUs,
-        pts_us: times.ptsUs,
-        producer,
-        tags: frame.tags,
-      },
+      header: frameHeader(frame, model.digest, nowUs, producer),
       frame_width_px: frame.sourceWidthPx,
       frame_height_px: frame.sourceHeightPx,
       decision,
@@ -60,7 +46,7 @@ export function createRecordMaker({ producer, clock }: { producer: ProducerRecor
       timing_ms:
         change.timing === undefined
           ? null
-          : { ...change.timing, capture_to_result: (nowUs - latencyStartUs(times)) / 1000 },
+          : { ...change.timing, capture_to_result: (nowUs - latencyStartUs(frame.times)) / 1000 },
     };
   };
 }

@@ -1,13 +1,14 @@
 import type { Logger } from '../../services/shared/core/logger.ts';
-import type { KafkaMessageBus, KafkaMessageBusOptions } from '../../services/shared/bus/kafka/kafka-message-bus.ts';
+import type { KafkaDriver } from '../../services/shared/bus/kafka/kafka-driver.ts';
+import { createKafkaMessageBus, type KafkaMessageBus } from '../../services/shared/bus/kafka/kafka-message-bus.ts';
 import {
   defaultKafkaTuning,
   type KafkaClientName,
   type KafkaConnectionSettings,
   type KafkaTuning,
 } from '../../services/shared/bus/kafka/kafka-settings.ts';
-import { createKafkajsMessageBus } from '../../services/shared/bus/kafka/kafkajs-message-bus.ts';
-import { createPlatformaticMessageBus } from '../../services/shared/bus/kafka/platformatic-message-bus.ts';
+import { createKafkajsDriver } from '../../services/shared/bus/kafka/kafkajs/kafkajs-driver.ts';
+import { createPlatformaticDriver } from '../../services/shared/bus/kafka/platformatic/platformatic-driver.ts';
 import type { RecordSerde } from '../../services/shared/bus/kafka/serde.ts';
 import { ensureTopics } from '../../services/shared/bus/kafka/topic-definition.ts';
 
@@ -15,11 +16,7 @@ export type { KafkaClientName };
 export const kafkaClients: readonly KafkaClientName[] = ['kafkajs', 'platformatic'];
 export const deadLettersTopic = 'test.dead-letters';
 
-type CreateBus = (connection: KafkaConnectionSettings, options: KafkaMessageBusOptions) => KafkaMessageBus;
-const createBus: Readonly<Record<KafkaClientName, CreateBus>> = {
-  kafkajs: createKafkajsMessageBus,
-  platformatic: createPlatformaticMessageBus,
-};
+const createDriver = { kafkajs: createKafkajsDriver, platformatic: createPlatformaticDriver };
 
 export interface TestBusOptions {
   readonly tuning?: Partial<KafkaTuning>;
@@ -27,6 +24,7 @@ export interface TestBusOptions {
   readonly delivery?: 'exactly-once' | 'at-least-once';
   readonly connection?: Partial<KafkaConnectionSettings>;
   readonly logger?: Logger;
+  readonly wrapDriver?: (driver: KafkaDriver) => KafkaDriver;
 }
 
 /** Values as JSON; what is not JSON cannot be decoded. */
@@ -51,16 +49,16 @@ export function openTestBus(
   brokers: readonly string[],
   options: TestBusOptions = {},
 ): KafkaMessageBus {
-  return createBus[client](
-    { brokers, clientId: `test-${String(process.pid)}`, ...options.connection },
-    {
-      serdeOf: () => options.serde ?? jsonSerde,
-      deadLettersTopic,
-      tuning: { ...defaultKafkaTuning, ...options.tuning },
-      logger: options.logger ?? silentLogger,
-      ...(options.delivery === undefined ? {} : { delivery: options.delivery }),
-    },
-  );
+  const { wrapDriver = (driver: KafkaDriver) => driver, logger = silentLogger } = options;
+  const tuning = { ...defaultKafkaTuning, ...options.tuning };
+  const connection = { brokers, clientId: `test-${String(process.pid)}`, ...options.connection };
+  return createKafkaMessageBus(wrapDriver(createDriver[client]({ connection, tuning, logger })), {
+    serdeOf: () => options.serde ?? jsonSerde,
+    deadLettersTopic,
+    tuning,
+    logger,
+    ...(options.delivery === undefined ? {} : { delivery: options.delivery }),
+  });
 }
 
 export async function createTestTopics(

@@ -26,11 +26,9 @@ export interface ChaosOptions {
 
 export interface ChaosSystem {
   readonly workers: readonly Worker[];
-  startWorker(): Promise<Worker>;
+  startWorker(changes?: Partial<NumberWorkerSettings>): Promise<Worker>;
   /** Resolves when results are flowing of every camera, all of them newer than now; with the time that took. */
   flowing(limitMs?: number): Promise<number>;
-  /** How many results the reader has seen more than once so far. */
-  duplicates(): number;
   note(text: string): void;
 }
 
@@ -156,8 +154,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     tuning: { publishTimeoutMs: 60_000, stallTimeoutMs: 120_000 },
   });
   const workers: Worker[] = [];
-  const startWorker = async (): Promise<Worker> => {
-    const worker = new Worker(settings, note);
+  const startWorker = async (changes: Partial<NumberWorkerSettings> = {}): Promise<Worker> => {
+    const worker = new Worker({ ...settings, ...changes }, note);
     workers.push(worker);
     await worker.until('ready');
     return worker;
@@ -186,7 +184,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       seen.set(message.key, numbers);
       return Promise.resolve();
     });
-    await Promise.all(Array.from({ length: workerCount }, startWorker));
+    await Promise.all(Array.from({ length: workerCount }, () => startWorker()));
     note('workers ready');
     const acknowledged = new Map<string, Set<number>>();
     const camera = async (key: string): Promise<void> => {
@@ -232,7 +230,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       // Gaps count from here on: the start is not a fault.
       longestGapMs = 0;
       note('results flow');
-      await options.faults({ workers, startWorker, flowing, duplicates: () => repeated(seen), note });
+      await options.faults({ workers, startWorker, flowing, note });
       note('faults over');
     } finally {
       publishing = false;

@@ -4,6 +4,7 @@
  */
 import { outgoing, type Topic } from '../../services/shared/bus/message-bus.ts';
 import type { KafkaTuning } from '../../services/shared/bus/kafka/kafka-settings.ts';
+import type { KafkaDriver } from '../../services/shared/bus/kafka/kafka-driver.ts';
 import { toAppError } from '../../services/shared/core/errors.ts';
 import { openTestBus, type KafkaClientName } from './kafka-buses.ts';
 
@@ -17,6 +18,8 @@ export interface NumberWorkerSettings {
   readonly thinkMs: number;
   readonly maxInFlight: number;
   readonly tuning: Partial<KafkaTuning>;
+  /** Without transactions: is killed when it is about to store a position for the n-th time, with the outputs written. */
+  readonly diesAtPosition?: number;
 }
 
 export interface NumberedMessage {
@@ -37,7 +40,30 @@ const logger = {
   error: (fields: object, text: string) => say('error', { text, error: String((fields as { err?: unknown }).err) }),
   child: () => logger,
 };
+/** The gap that transactions close, met for certain. */
+function dyingAtPosition(driver: KafkaDriver, count: number): KafkaDriver {
+  let left = count;
+  return {
+    ...driver,
+    joinGroup: (options, events) =>
+      driver.joinGroup(options, {
+        ...events,
+        assigned: (assignment, membership) => {
+          const commit = membership.commit.bind(membership);
+          membership.commit = async (...position) => {
+            left -= 1;
+            if (left === 0) process.kill(process.pid, 'SIGKILL');
+            await commit(...position);
+          };
+          events.assigned(assignment, membership);
+        },
+      }),
+  };
+}
+
+const { diesAtPosition } = settings;
 const bus = openTestBus(settings.client, settings.brokers, {
+  ...(diesAtPosition === undefined ? {} : { wrapDriver: (driver) => dyingAtPosition(driver, diesAtPosition) }),
   tuning: settings.tuning,
   delivery: settings.delivery,
   logger,

@@ -40,16 +40,15 @@ export class FrameOrder {
     return 'next';
   }
 
-  /** What the partition's former owners have committed. */
-  seed(frame: ArrivedFrame, partition: number): void {
-    const cameras = this.#camerasOf(partition);
-    const last = cameras.get(frame.cameraId)?.at(-1);
-    if (
-      last !== undefined &&
-      (last.epoch > frame.epoch || (last.epoch === frame.epoch && last.frameSeq >= frame.frameSeq))
-    )
-      return;
-    cameras.set(frame.cameraId, [{ offset: -1n, epoch: frame.epoch, frameSeq: frame.frameSeq }]);
+  /** Forgets the partition, which was or may have been another owner's, but for what its owners have committed. */
+  restart(partition: number, committed: Iterable<ArrivedFrame>): void {
+    const cameras = new Map<string, Seen[]>();
+    for (const { cameraId, epoch, frameSeq } of committed) {
+      const last = cameras.get(cameraId)?.at(-1);
+      if (last !== undefined && (last.epoch > epoch || (last.epoch === epoch && last.frameSeq >= frameSeq))) continue;
+      cameras.set(cameraId, [{ offset: -1n, epoch, frameSeq }]);
+    }
+    this.#partitions.set(partition, cameras);
   }
 
   #camerasOf(partition: number): Map<string, Seen[]> {

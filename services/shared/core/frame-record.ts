@@ -2,7 +2,7 @@ import type { FateName, FrameRecord, ProducerRecord } from '../../../schemas/ind
 import type { Clock } from './clock.ts';
 import { AppError } from './errors.ts';
 import type { FrameFate, JpegImage, SampledFrame } from './frame.ts';
-import { messageId } from './message-id.ts';
+import { frameHeader } from './frame-header.ts';
 
 const jpegMediaType = 'image/jpeg';
 const nameOfFate: Readonly<Record<FrameFate, FateName>> = {
@@ -15,26 +15,13 @@ const farFutureMs = 3_600_000;
 
 /** A frame as it stands on the frames topic. Its image has to be a JPEG. */
 export function toFrameRecord(frame: SampledFrame, producer: ProducerRecord, clock: Clock): FrameRecord {
-  const { times, image, deadlineMs } = frame;
+  const { image, deadlineMs } = frame;
   if (image !== null && image.format !== 'jpeg') {
     throw new AppError('SIGHTLINE_INTERNAL', 'only encoded pictures travel between processes');
   }
   const nowUs = clock.nowUs();
   return {
-    header: {
-      message_id: messageId(frame.cameraId, frame.epoch, frame.frameSeq, 'frame'),
-      camera_id: frame.cameraId,
-      epoch: frame.epoch,
-      frame_seq: frame.frameSeq,
-      capture_time: times.captureTimeUs,
-      capture_time_source: times.captureTimeSource,
-      capture_time_error_ms: times.captureTimeErrorMs,
-      ingest_time: times.ingestTimeUs,
-      publish_time: nowUs,
-      pts_us: times.ptsUs,
-      producer,
-      tags: frame.tags,
-    },
+    header: frameHeader(frame, 'frame', nowUs, producer),
     frame_width_px: frame.sourceWidthPx,
     frame_height_px: frame.sourceHeightPx,
     fate: nameOfFate[frame.fate],

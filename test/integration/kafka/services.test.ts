@@ -154,7 +154,7 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
 
   it('wait for what is not there yet, and give every frame its record: poison, stale and repeated ones too', async () => {
     const services = await prepare('odd');
-    const inference = services.start('inference');
+    let inference = services.start('inference');
     const waiting = await until(
       () => readiness(inference),
       ({ reason }) => reason?.includes('odd.frames') === true,
@@ -227,11 +227,21 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
       const late = { ...frame(7, 3), deadlineMs: systemClock.monotonicMs() - 1_000 };
       const torn = frame(7, 2, jpeg.subarray(0, 200));
       const sent = [frame(3, 1), frame(7, 1), frame(3, 2), torn, garbage, late, frame(7, 4), frame(7, 4), frame(7, 5)];
-      for (const value of sent) await bus.publish({ name: topics.frames.name }, { key: 'a', value });
-      const detections = await until(
-        () => services.detections(),
-        (records) => records.at(-1)?.header.frame_seq === 5,
-      );
+      const send = async (frames: readonly unknown[]): Promise<void> => {
+        for (const value of frames) await bus.publish({ name: topics.frames.name }, { key: 'a', value });
+      };
+      const upTo = (frameSeq: number) =>
+        until(
+          () => services.detections(),
+          (records) => records.at(-1)?.header.frame_seq === frameSeq,
+        );
+      await send(sent);
+      await upTo(5);
+      // The next owner of the partition has not seen what these come after.
+      await stopService(inference);
+      inference = services.start('inference');
+      await send([frame(7, 5), frame(3, 3), frame(7, 6)]);
+      const detections = await upTo(6);
       const told = detections.map(({ header, decision, failure_code: code, accounting }) =>
         [`${header.epoch}/${header.frame_seq}`, decision, code, ...Object.keys(accounting.drops_by_reason)].filter(
           (part) => part !== null,
@@ -245,6 +255,8 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
         ['7/3', 'EXPIRED'],
         ['7/4', 'ANALYSED'],
         ['7/5', 'ANALYSED'],
+        ['3/3', 'DROPPED', 'stale_epoch'],
+        ['7/6', 'ANALYSED'],
       ]);
       expect((await services.verify()).violations).toEqual([]);
 

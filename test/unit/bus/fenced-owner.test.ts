@@ -22,6 +22,7 @@ async function subscribe(group: ScriptedGroup): Promise<KafkaSubscription> {
     maxInFlightPerKey: 8,
     commit: 'transactions',
     reached: 'committed',
+    prepare: () => Promise.resolve(),
     handle: () => Promise.resolve([]),
     write: () => Promise.resolve(),
     wrote: () => undefined,

@@ -34,8 +34,18 @@ describe('the order of frames', () => {
 
   test('goes on from what former owners of the partition have committed', () => {
     const order = new FrameOrder();
-    order.seed({ cameraId: 'a', epoch: 7, frameSeq: 4 }, 0);
-    order.seed({ cameraId: 'a', epoch: 7, frameSeq: 3 }, 0);
+    order.restart(0, [
+      { cameraId: 'a', epoch: 7, frameSeq: 4 },
+      { cameraId: 'a', epoch: 7, frameSeq: 3 },
+      { cameraId: 'a', epoch: 3, frameSeq: 8 },
+    ]);
     expect(judgeAll(order, ['7/4', '3/9', '7/5'], 100)).toEqual(['repeat', 'stale', 'next']);
+  });
+
+  test('forgets what it saw of a partition that was lost before it was committed', () => {
+    const order = new FrameOrder();
+    judgeAll(order, ['3/1', '3/2', '7/1']);
+    order.restart(0, [{ cameraId: 'a', epoch: 3, frameSeq: 1 }]);
+    expect(judgeAll(order, ['3/2', '7/1'], 1)).toEqual(['next', 'next']);
   });
 });

@@ -10,8 +10,10 @@ export interface CommitBatch {
 
 export interface CommitLaneOptions {
   readonly lingerMs: number;
-  /** How long a lane that the group or another owner has turned away waits for word of a new assignment. */
-  readonly graceMs: number;
+  /** How long a lane that the group has turned away waits for word of a new assignment. */
+  readonly assignmentTimeoutMs: number;
+  /** How long a lane goes on taking over what another owner has taken from it, before it gives in. */
+  readonly fencedTimeoutMs: number;
   readonly maxRecords: number;
   readonly maxBytes: number;
   /** Makes the batch final. A rejection leaves its outcome open. */
@@ -127,7 +129,7 @@ export class CommitLane {
           if (assignments !== this.#assignments) continue;
           // Word of it is yet to come; without it we are no member any more.
           this.#waitsForAssignment = true;
-          this.#graceTimer = setTimeout(() => this.#options.fatal(error), this.#options.graceMs);
+          this.#graceTimer = setTimeout(() => this.#options.fatal(error), this.#options.assignmentTimeoutMs);
           return;
         }
         if (error.code === 'SIGHTLINE_KAFKA_FENCED') {
@@ -139,7 +141,7 @@ export class CommitLane {
             this.#options.fatal(reason);
             return;
           }
-          await this.#sleep((this.#options.graceMs / maxTimesFenced) * (0.5 + Math.random()));
+          await this.#sleep((this.#options.fencedTimeoutMs / maxTimesFenced) * (0.5 + Math.random()));
           continue;
         }
         if (!error.retryable) {

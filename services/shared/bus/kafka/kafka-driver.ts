@@ -113,8 +113,8 @@ export interface GroupMembership {
   start(partition: number, offset: bigint): void;
   pause(partition: number): void;
   resume(partition: number): void;
-  /** Stores positions outside a transaction. */
-  commit(next: ReadonlyMap<number, bigint>): Promise<void>;
+  /** Stores positions outside a transaction, as `identity`; rejects as rebalanced where that is over, and leaves the rejoining to the group. */
+  commit(next: ReadonlyMap<number, bigint>, identity: MemberIdentity): Promise<void>;
   /** Leaves the group, so that the others take over at once. */
   close(): Promise<void>;
 }

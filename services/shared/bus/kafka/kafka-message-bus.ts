@@ -28,6 +28,14 @@ export interface RecordPosition {
 /** What handlers are given on Kafka: a message and where it stood. */
 export interface KafkaMessage<Value> extends Message<Value>, RecordPosition {}
 
+export interface ProcessOptions extends SubscribeOptions {
+  /**
+   * Called when partitions become ours or may have been another's in between, once their former owners can commit nothing more and before
+   * anything of them is handled. Tried again where it rejects with a retryable error.
+   */
+  readonly prepare?: (partitions: readonly number[]) => Promise<void>;
+}
+
 /** The message bus on Kafka, whichever client carries it. */
 export interface KafkaMessageBus extends MessageBus {
   consume<Value>(
@@ -37,7 +45,7 @@ export interface KafkaMessageBus extends MessageBus {
   ): Promise<Subscription>;
   process<Value>(
     topic: Topic<Value>,
-    options: SubscribeOptions,
+    options: ProcessOptions,
     handler: (message: KafkaMessage<Value>) => Promise<readonly OutgoingMessage[]>,
   ): Promise<Subscription>;
   publishWithOffset<Value>(topic: Topic<Value>, message: Message<Value>): Promise<RecordPosition>;
@@ -109,7 +117,7 @@ class DriverMessageBus implements KafkaMessageBus {
 
   process<Value>(
     topic: Topic<Value>,
-    options: SubscribeOptions,
+    options: ProcessOptions,
     handler: (message: KafkaMessage<Value>) => Promise<readonly OutgoingMessage[]>,
   ): Promise<Subscription> {
     const commit = this.#options.delivery === 'at-least-once' ? 'positions' : 'transactions';
@@ -145,7 +153,7 @@ class DriverMessageBus implements KafkaMessageBus {
 
   async #subscribe(
     topic: Topic<unknown>,
-    { group, maxInFlight }: SubscribeOptions,
+    { group, maxInFlight, prepare }: ProcessOptions,
     kind: { maxInFlightPerKey: number; commit: 'transactions' | 'positions'; reached: 'committed' | 'handled' },
     handler: (message: KafkaMessage<unknown>) => Promise<readonly OutgoingMessage[]>,
   ): Promise<Subscription> {
@@ -160,6 +168,7 @@ class DriverMessageBus implements KafkaMessageBus {
       group,
       maxInFlight,
       ...kind,
+      prepare: prepare ?? (() => Promise.resolve()),
       handle: (entry) => this.#handle(topic, group, entry, handler, () => subscription.isStopped),
       write: async (records) => {
         const offsets = await Promise.all(records.map((record) => this.#publisher.publish(record)));

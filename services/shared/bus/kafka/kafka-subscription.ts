@@ -1,12 +1,14 @@
+import { closeAll } from '#shared/core/close-all';
 import { AppError, toAppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import type { Subscription } from '../message-bus.ts';
-import { CommitLane, type CommitBatch } from './commit-lane.ts';
+import { CommitLanes } from './commit-lanes.ts';
 import type { Assignment, FetchedRecords, GroupMembership, KafkaDriver, OutgoingRecord } from './kafka-driver.ts';
 import type { KafkaTuning } from './kafka-settings.ts';
 import { KeyTurns } from './key-turns.ts';
-import { PartitionLane } from './partition-lane.ts';
+import type { PartitionLane } from './partition-lane.ts';
 import { PartitionLedger, type LedgerEntry } from './partition-ledger.ts';
+import { ProgressWatch } from './progress-watch.ts';
 import { StallClock } from './stall-clock.ts';
 
 export interface KafkaSubscriptionOptions {
@@ -21,6 +23,8 @@ export interface KafkaSubscriptionOptions {
   readonly commit: 'transactions' | 'positions';
   /** A position counts as reached when the record is committed, or already when it is handled. */
   readonly reached: 'committed' | 'handled';
+  /** What has to be known of partitions before they are handled: see ProcessOptions. */
+  prepare(partitions: readonly number[]): Promise<void>;
   /** Handles one record; a rejection ends the subscription. */
   handle(entry: LedgerEntry): Promise<readonly OutgoingRecord[]>;
   /** Writes outside a transaction. */
@@ -45,10 +49,8 @@ export class KafkaSubscription implements Subscription {
   readonly failed: Promise<never>;
   readonly #options: KafkaSubscriptionOptions;
   readonly #ledgers = new Map<number, PartitionLedger>();
-  readonly #lanes = new Map<PartitionLedger, PartitionLane>();
+  readonly #lanes: CommitLanes;
   readonly #turns: KeyTurns;
-  readonly #openLanes = new Set<PartitionLane>();
-  #memberLane: PartitionLane | undefined;
   #membership: GroupMembership | undefined;
   #memberId: string | undefined;
   #generation: number | undefined;
@@ -57,13 +59,19 @@ export class KafkaSubscription implements Subscription {
   #rejectFailed: (reason: unknown) => void = () => undefined;
   #idleWaiters: (() => void)[] = [];
   #closing: Promise<void> | undefined;
-  #watchdog: NodeJS.Timeout | undefined;
+  #watch: ProgressWatch | undefined;
   readonly #stalls: StallClock;
-  #lastProgress = { mark: '', atMs: 0 };
 
   constructor(options: KafkaSubscriptionOptions) {
     this.#options = options;
     this.#turns = new KeyTurns(options.maxInFlightPerKey);
+    this.#lanes = new CommitLanes({
+      ...options,
+      membership: () => this.#membership,
+      settled: (ledger) => this.#resume(ledger),
+      mustYield: () => this.#sleptAndReplaced('fenced'),
+      fatal: (error) => this.#fail(error),
+    });
     const { sessionTimeoutMs, rebalanceTimeoutMs } = options.tuning;
     this.#stalls = new StallClock(sessionTimeoutMs, sessionTimeoutMs + rebalanceTimeoutMs);
     this.failed = new Promise<never>((_, reject) => {
@@ -76,9 +84,15 @@ export class KafkaSubscription implements Subscription {
   /** Resolves when the member has its first assignment. */
   async open(): Promise<void> {
     await this.#join();
-    this.#lastProgress = { mark: '', atMs: performance.now() };
-    this.#watchdog = setInterval(() => void this.#watch(), this.#options.tuning.stallTimeoutMs / 4); // #watch never rejects
-    this.#watchdog.unref();
+    const { driver, tuning, topic, group } = this.#options;
+    this.#watch = new ProgressWatch({
+      admin: driver.admin,
+      topic,
+      group,
+      stallTimeoutMs: tuning.stallTimeoutMs,
+      ledgers: () => this.#ledgers.values(),
+      stalled: (error) => this.#fail(error),
+    });
   }
 
   async #join(): Promise<void> {
@@ -128,12 +142,7 @@ export class KafkaSubscription implements Subscription {
   /** Lets go of everything that was held under a membership that is over. */
   #reset(): void {
     for (const ledger of [...this.#ledgers.values()]) this.#drop(ledger);
-    const lane = this.#memberLane;
-    this.#memberLane = undefined;
-    if (lane === undefined) return;
-    lane.commits.close();
-    this.#openLanes.delete(lane);
-    void lane.close().catch(() => undefined); // nothing depends on how it ends
+    this.#lanes.forgetMember();
   }
 
   get isStopped(): boolean {
@@ -173,34 +182,27 @@ export class KafkaSubscription implements Subscription {
   async #close(): Promise<void> {
     const { tuning } = this.#options;
     this.#stopped = true;
-    clearInterval(this.#watchdog);
+    this.#watch?.stop();
     this.#stalls.stop();
     this.#turns.dropWaiting(() => true);
     for (const ledger of this.#ledgers.values()) this.#membership?.pause(ledger.partition);
     if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
     // What is finished is committed before the others may take over: leaving first would make them do it again.
-    await Promise.all([...this.#openLanes].map((lane) => lane.commits.drain(tuning.closeTimeoutMs)));
-    for (const lane of this.#openLanes) lane.commits.close();
-    await settleAll(
-      [() => this.#membership?.close(), ...[...this.#openLanes].map((lane) => () => lane.close())],
-      (error) => {
-        this.#options.logger.warn(
-          { err: error, group: this.#options.group },
-          'a part of a subscription did not close cleanly',
-        );
-      },
-    );
+    await this.#lanes.drain(tuning.closeTimeoutMs);
+    await closeAll([() => this.#membership?.close(), ...this.#lanes.closings()]).catch((error: unknown) => {
+      this.#options.logger.warn({ err: error, group: this.#options.group }, 'a subscription did not close cleanly');
+    });
   }
 
   #fail(thrown: unknown): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    clearInterval(this.#watchdog);
+    this.#watch?.stop();
     this.#stalls.stop();
     this.#turns.dropWaiting(() => true);
     // Nothing may be committed after the failure, and the others shall not wait for our session to end.
     for (const ledger of this.#ledgers.values()) ledger.dropped = true;
-    for (const lane of this.#openLanes) lane.commits.close();
+    this.#lanes.stop();
     this.#rejectFailed(thrown);
     void this.#membership?.close().catch(() => undefined); // reported already
   }
@@ -242,8 +244,8 @@ export class KafkaSubscription implements Subscription {
         membership.start(partition, known.next);
       }
     }
-    const lanes = this.#assignLanes(gained);
-    for (const lane of this.#openLanes) lane.commits.reassigned();
+    const lanes = this.#lanes.add(gained);
+    this.#lanes.reassigned();
     this.#options.logger.info(
       {
         group: this.#options.group,
@@ -258,45 +260,6 @@ export class KafkaSubscription implements Subscription {
     }
   }
 
-  #assignLanes(gained: readonly PartitionLedger[]): Map<PartitionLane, PartitionLedger[]> {
-    const lanes = new Map<PartitionLane, PartitionLedger[]>();
-    const perPartition =
-      this.#options.commit === 'transactions' && this.#options.driver.transactionScope === 'partition';
-    for (const ledger of gained) {
-      let lane: PartitionLane;
-      if (perPartition) lane = this.#createLane(`.${String(ledger.partition)}`);
-      else lane = this.#memberLane ??= this.#createLane('');
-      lane.commits.add(ledger);
-      this.#lanes.set(ledger, lane);
-      lanes.set(lane, [...(lanes.get(lane) ?? []), ledger]);
-    }
-    return lanes;
-  }
-
-  #createLane(suffix: string): PartitionLane {
-    const { tuning, logger } = this.#options;
-    const transactional = this.#options.commit === 'transactions';
-    const lane: PartitionLane = new PartitionLane(
-      transactional ? () => this.#options.driver.openTransactions(this.#transactionalId(suffix)) : undefined,
-      new CommitLane({
-        graceMs: tuning.sessionTimeoutMs,
-        lingerMs: transactional ? tuning.transactionLingerMs : tuning.commitIntervalMs,
-        maxRecords: tuning.maxTransactionRecords,
-        maxBytes: tuning.maxTransactionBytes,
-        logger,
-        commit: (batch) => this.#commit(lane, batch),
-        recover: (ledgers) => this.#recover(lane, ledgers),
-        committed: (batch) => {
-          for (const { ledger } of batch.parts) queueMicrotask(() => this.#resume(ledger));
-        },
-        mustYield: () => this.#sleptAndReplaced('fenced'),
-        fatal: (error) => this.#fail(error),
-      }),
-    );
-    this.#openLanes.add(lane);
-    return lane;
-  }
-
   /**
    * Whatever else a process holds that stood still for a session (leases, connections, clocks) is as stale as its partitions: a fresh start
    * clears it all. Fencing the owner that came after it would be safe, but would only hold that one up.
@@ -307,30 +270,11 @@ export class KafkaSubscription implements Subscription {
     return new AppError('SIGHTLINE_KAFKA_MEMBERSHIP_LOST', words, { retryable: true });
   }
 
-  /** One for each partition, or one for this process: see KafkaDriver.transactionScope. */
-  #transactionalId(suffix: string): string {
-    const { group, topic, driver } = this.#options;
-    return driver.transactionScope === 'partition'
-      ? `${group}.${topic}${suffix}`
-      : `${this.#transactionalPrefix()}${this.#memberId ?? ''}`;
-  }
-
-  #transactionalPrefix(): string {
-    return `${this.#options.group}.${this.#options.topic}/`;
-  }
-
   #drop(ledger: PartitionLedger): void {
     ledger.dropped = true;
     this.#ledgers.delete(ledger.partition);
     this.#turns.dropWaiting((entry) => entry.ledger === ledger);
-    const lane = this.#lanes.get(ledger);
-    this.#lanes.delete(ledger);
-    if (lane === undefined) return;
-    lane.commits.remove(ledger);
-    if (lane === this.#memberLane) return;
-    lane.commits.close();
-    this.#openLanes.delete(lane);
-    void lane.close().catch(() => undefined); // the partition is another's; nothing depends on how this ends
+    this.#lanes.remove(ledger);
   }
 
   /** Fences the former owners, then reads where they came to: the other way round would miss what they were just committing. */
@@ -339,17 +283,13 @@ export class KafkaSubscription implements Subscription {
     ledgers: readonly PartitionLedger[],
     membership: GroupMembership,
   ): Promise<void> {
-    const { driver, group, logger, tuning } = this.#options;
+    const { group, logger, tuning } = this.#options;
     let waitMs = 10;
     for (;;) {
       const wanted = ledgers.filter((ledger) => !ledger.dropped);
       if (wanted.length === 0 || this.#stopped) return;
       try {
-        if (this.#options.commit === 'transactions') {
-          await lane.open();
-          if (driver.transactionScope === 'member')
-            await driver.endOrphanedTransactions(group, this.#transactionalPrefix());
-        }
+        await this.#lanes.takeOver(lane);
         await this.#startAtCommitted(wanted, membership);
         return;
       } catch (thrown) {
@@ -368,6 +308,7 @@ export class KafkaSubscription implements Subscription {
 
   async #startAtCommitted(ledgers: readonly PartitionLedger[], membership: GroupMembership): Promise<void> {
     const committed = await membership.committed(ledgers.map((ledger) => ledger.partition));
+    await this.#options.prepare(ledgers.map((ledger) => ledger.partition));
     const isNew = ledgers.some((ledger) => committed.get(ledger.partition) === undefined);
     const ends = isNew ? await this.#options.driver.admin.offsets(this.#options.topic) : undefined;
     for (const ledger of ledgers) {
@@ -413,7 +354,7 @@ export class KafkaSubscription implements Subscription {
     try {
       entry.outputs = await this.#options.handle(entry);
       entry.done = true;
-      this.#lanes.get(entry.ledger)?.commits.touch();
+      this.#lanes.touch(entry.ledger);
     } catch (error) {
       if (!entry.ledger.dropped) this.#fail(error);
     } finally {
@@ -421,74 +362,6 @@ export class KafkaSubscription implements Subscription {
       this.#inFlight -= 1;
       if (this.#inFlight === 0) for (const wake of this.#idleWaiters.splice(0)) wake();
       this.#dispatch();
-    }
-  }
-
-  async #commit(lane: PartitionLane, batch: CommitBatch): Promise<void> {
-    const membership = this.#membership;
-    const identity = membership?.identity;
-    if (membership === undefined || identity === undefined)
-      throw new AppError('SIGHTLINE_KAFKA_REBALANCED', 'no assignment yet', { retryable: true });
-    const next = new Map(batch.parts.map((part) => [part.ledger.partition, part.next]));
-    if (this.#options.commit === 'transactions') {
-      const transactions = await lane.open();
-      const offsets = await transactions.run(batch.outputs, { topic: this.#options.topic, next, identity });
-      this.#options.wrote(batch.outputs, offsets);
-      return;
-    }
-    if (batch.outputs.length > 0) await this.#options.write(batch.outputs);
-    await membership.commit(next);
-  }
-
-  async #recover(lane: PartitionLane, ledgers: readonly PartitionLedger[]): Promise<void> {
-    if (this.#options.commit !== 'transactions') return;
-    await lane.renew();
-    const started = ledgers.filter((ledger) => ledger.started && !ledger.dropped);
-    const committed = await this.#membership?.committed(started.map((ledger) => ledger.partition));
-    for (const ledger of started) {
-      const offset = committed?.get(ledger.partition);
-      if (offset !== undefined && offset > ledger.committed) ledger.settle(offset);
-      this.#resume(ledger);
-    }
-  }
-
-  /** Clients have been seen to stop without a word; only work that waits and does not move shows it. */
-  async #watch(): Promise<void> {
-    const { tuning, driver, topic, group } = this.#options;
-    const mark = [...this.#ledgers.values()]
-      .map((ledger) => `${String(ledger.partition)}:${String(ledger.handled)}:${String(ledger.committed)}`)
-      .join();
-    const nowMs = performance.now();
-    if (mark !== this.#lastProgress.mark || mark === '') {
-      this.#lastProgress = { mark, atMs: nowMs };
-      return;
-    }
-    if (nowMs - this.#lastProgress.atMs < tuning.stallTimeoutMs) return;
-    const ends = await driver.admin.offsets(topic).catch(() => undefined);
-    if (this.#stopped) return;
-    const waiting = [...this.#ledgers.values()].filter(
-      (ledger) => ledger.committed < (ends?.get(ledger.partition)?.end ?? 0n),
-    );
-    if (waiting.length === 0) {
-      // Nothing to do, or Kafka itself is away: both are no fault of this member.
-      this.#lastProgress = { mark, atMs: nowMs };
-      return;
-    }
-    const partitions = waiting.map((ledger) => String(ledger.partition)).join(', ');
-    const words = `${group} has not moved on ${topic} [${partitions}] for ${String(tuning.stallTimeoutMs)} ms though records wait`;
-    this.#fail(new AppError('SIGHTLINE_KAFKA_STALLED', words, { retryable: true }));
-  }
-}
-
-async function settleAll(
-  steps: readonly (() => Promise<void> | undefined)[],
-  report: (error: unknown) => void,
-): Promise<void> {
-  for (const step of steps) {
-    try {
-      await step();
-    } catch (error) {
-      report(error);
     }
   }
 }

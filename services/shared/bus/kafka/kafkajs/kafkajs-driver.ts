@@ -7,6 +7,7 @@ import kafkajs, {
   type Message,
   type TopicMessages,
 } from 'kafkajs';
+import { AppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
 import type {
   GroupEvents,
@@ -242,12 +243,15 @@ class KafkajsMembership implements GroupMembership {
     if (!this.closed) this.#consumer.resume([{ topic: this.#topic, partitions: [partition] }]);
   }
 
-  commit(next: ReadonlyMap<number, bigint>): Promise<void> {
-    return guard('commit positions', () =>
-      this.#consumer.commitOffsets(
+  commit(next: ReadonlyMap<number, bigint>, identity: MemberIdentity): Promise<void> {
+    return guard('commit positions', async () => {
+      // The client commits as who it is now.
+      if (identity !== this.identity)
+        throw new AppError('SIGHTLINE_KAFKA_REBALANCED', 'the assignment is over', { retryable: true });
+      await this.#consumer.commitOffsets(
         [...next].map(([partition, offset]) => ({ topic: this.#topic, partition, offset: String(offset) })),
-      ),
-    );
+      );
+    });
   }
 
   close(): Promise<void> {

@@ -14,7 +14,6 @@ import type {
   KafkaDriver,
   KafkaProducer,
   KafkaTransactions,
-  MemberIdentity,
   OutgoingRecord,
   TransactionOffsets,
 } from '../kafka-driver.ts';
@@ -22,6 +21,7 @@ import type { KafkaConnectionSettings, KafkaTuning } from '../kafka-settings.ts'
 import { FetchLoop } from './fetch-loop.ts';
 import { createPlatformaticAdmin, type PlatformaticAdmin } from './platformatic-admin.ts';
 import { fromPlatformatic, guard } from './platformatic-errors.ts';
+import { PlatformaticMembership } from './platformatic-membership.ts';
 import { baseOptions, retriesWithin } from './platformatic-options.ts';
 
 export interface PlatformaticDriverOptions {
@@ -186,71 +186,6 @@ function offsetsOf(records: readonly OutgoingRecord[], result: ProduceResult): b
   });
 }
 
-class PlatformaticMembership implements GroupMembership {
-  readonly consumer: Consumer;
-  readonly #join: JoinGroupOptions;
-  readonly #admin: PlatformaticAdmin;
-  readonly #fetchLoop: FetchLoop;
-  readonly #fetcher: Consumer;
-  identity: MemberIdentity = { group: '', generation: -1, memberId: '', coordinatorId: -1 };
-  #closing: Promise<void> | undefined;
-
-  constructor(
-    join: JoinGroupOptions,
-    consumer: Consumer,
-    admin: PlatformaticAdmin,
-    fetchLoop: FetchLoop,
-    fetcher: Consumer,
-  ) {
-    this.consumer = consumer;
-    this.#join = join;
-    this.#admin = admin;
-    this.#fetchLoop = fetchLoop;
-    this.#fetcher = fetcher;
-  }
-
-  get isClosed(): boolean {
-    return this.#closing !== undefined;
-  }
-
-  committed(partitions: readonly number[]): Promise<ReadonlyMap<number, bigint | undefined>> {
-    return this.#admin.stablePositions(this.#join.group, this.#join.topic, partitions);
-  }
-
-  start(partition: number, offset: bigint): void {
-    this.#fetchLoop.start(partition, offset);
-  }
-
-  pause(partition: number): void {
-    this.#fetchLoop.pause(partition);
-  }
-
-  resume(partition: number): void {
-    this.#fetchLoop.resume(partition);
-  }
-
-  commit(next: ReadonlyMap<number, bigint>): Promise<void> {
-    const offsets = [...next].map(([partition, offset]) => ({
-      topic: this.#join.topic,
-      partition,
-      offset,
-      leaderEpoch: -1,
-    }));
-    return guard('commit positions', async () => this.consumer.commit({ offsets }));
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= guard('leave the group', async () => {
-      const stopped = this.#fetchLoop.close();
-      // Leaving first lets the others take over at once; a fetch under way may take its full wait.
-      await this.consumer.close(true);
-      await stopped;
-      await this.#fetcher.close(true);
-    });
-    return this.#closing;
-  }
-}
-
 async function joinGroup(
   base: BaseOptions,
   tuning: KafkaTuning,
@@ -284,7 +219,10 @@ async function joinGroup(
     firstOffset: async (partition) => (await admin.offsets(topic)).get(partition)?.first ?? 0n,
     failed: fail,
   });
-  const membership: PlatformaticMembership = new PlatformaticMembership(join, consumer, admin, fetchLoop, fetcher);
+  const membership: PlatformaticMembership = new PlatformaticMembership({
+    ...{ base, join, admin, fetcher, fetchLoop },
+    member: consumer,
+  });
   consumer.on('consumer:group:join', (payload) => {
     if (membership.isClosed) return;
     const { memberId } = payload;
