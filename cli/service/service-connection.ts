@@ -104,11 +104,14 @@ export async function openServiceConnection(options: ServiceConnectionOptions): 
         await persist(
           `topic ${name}`,
           async () => {
-            if ((await bus.admin.describeTopic(name)) !== undefined) return;
-            throw new AppError(
-              'SIGHTLINE_KAFKA_TOPIC_MISSING',
-              `${name} is not there yet: sightline service init makes it`,
-            );
+            try {
+              // Only whether it is there: to describe it would take a right that a service has no other use for.
+              await bus.admin.partitionCount(name);
+            } catch (error) {
+              if (toAppError(error).code !== 'SIGHTLINE_KAFKA_TOPIC_MISSING') throw error;
+              const words = `${name} is not there yet: sightline service init makes it`;
+              throw new AppError('SIGHTLINE_KAFKA_TOPIC_MISSING', words, { cause: error });
+            }
           },
           signal,
         );

@@ -13,6 +13,13 @@ export interface KafkaServerOptions {
   /** Further broker settings, for example `{ 'message.max.bytes': '2000000' }`. */
   readonly config?: Readonly<Record<string, string>>;
   readonly heapMb?: number;
+  /** One more listener, for SCRAM-SHA-512 over TLS. Those who sign in there may do what rules allow, the others everything. One node only. */
+  readonly secure?: {
+    /** Key and certificates in PEM. */
+    readonly keystoreFile: string;
+    /** Passwords by user. */
+    readonly users: Readonly<Record<string, string>>;
+  };
 }
 
 export interface KafkaNode {
@@ -29,6 +36,8 @@ export interface KafkaNode {
 
 export interface KafkaServer {
   readonly brokers: readonly string[];
+  /** Addresses of the listener that `secure` asks for. */
+  readonly secureBrokers: readonly string[];
   /** Empty where the server is somebody else's (KAFKA_BROKERS): then nothing can be killed. */
   readonly nodes: readonly KafkaNode[];
   /** CPU milliseconds of all nodes since their start. */
@@ -51,18 +60,26 @@ export function kafkaUnavailable(): string | undefined {
 export async function startKafka(options: KafkaServerOptions = {}): Promise<KafkaServer> {
   const given = process.env['KAFKA_BROKERS'];
   if (given !== undefined) {
-    return { brokers: given.split(','), nodes: [], cpuMs: () => Promise.resolve(0), stop: () => Promise.resolve() };
+    return {
+      brokers: given.split(','),
+      secureBrokers: [],
+      nodes: [],
+      cpuMs: () => Promise.resolve(0),
+      stop: () => Promise.resolve(),
+    };
   }
   const libraries = await fetchKafka();
   const folder = await mkdtemp(join(tmpdir(), 'sightline-kafka-'));
   const nodes: OwnNode[] = [];
+  const secureBrokers: string[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(nodes.map((node) => node.kill()));
     await rm(folder, { recursive: true, force: true });
   };
   try {
     const count = options.nodes ?? 1;
-    const ports = await freePorts(count * 2);
+    const ports = await freePorts(count * 2 + 1);
+    const securePort = ports[count * 2] ?? 0;
     const voters = Array.from(
       { length: count },
       (_, index) => `${String(index + 1)}@127.0.0.1:${String(ports[count + index])}`,
@@ -70,19 +87,26 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
     const prepared = await Promise.all(
       Array.from({ length: count }, async (_, index) => {
         const [id, port, controllerPort] = [index + 1, ports[index] ?? 0, ports[count + index] ?? 0];
-        const settings = { ...nodeSettings({ id, count, port, controllerPort, voters }), ...options.config };
-        const paths = await prepareNode(libraries, join(folder, `node-${String(id)}`), settings);
+        const plain = nodeSettings({ id, count, port, controllerPort, voters });
+        const { secure } = options;
+        const settings = {
+          ...(secure === undefined ? plain : withSecureListener(plain, securePort, secure.keystoreFile)),
+          ...options.config,
+        };
+        const paths = await prepareNode(libraries, join(folder, `node-${String(id)}`), settings, secure?.users);
         return new OwnNode(id, `127.0.0.1:${String(port)}`, paths, options.heapMb ?? 384);
       }),
     );
     nodes.push(...prepared);
     await Promise.all(nodes.map((node) => node.start()));
+    if (options.secure !== undefined) secureBrokers.push(`127.0.0.1:${String(securePort)}`);
   } catch (error) {
     await stop();
     throw error;
   }
   return {
     brokers: nodes.map((node) => node.address),
+    secureBrokers,
     nodes,
     cpuMs: async () => (await Promise.all(nodes.map((node) => cpuMsOf(node.pid)))).reduce((sum, ms) => sum + ms, 0),
     stop,
@@ -266,6 +290,7 @@ async function prepareNode(
   libraries: string,
   home: string,
   settings: Readonly<Record<string, string>>,
+  users: Readonly<Record<string, string>> = {},
 ): Promise<NodePaths> {
   await mkdir(home, { recursive: true });
   const properties = join(home, 'server.properties');
@@ -286,6 +311,10 @@ async function prepareNode(
       clusterId,
       '-c',
       properties,
+      ...Object.entries(users).flatMap(([name, password]) => [
+        '--add-scram',
+        `SCRAM-SHA-512=[name=${name},password=${password}]`,
+      ]),
     ],
     home,
   );
@@ -321,5 +350,27 @@ function nodeSettings(node: {
     'min.insync.replicas': inSync,
     'log.segment.bytes': String(64 * 1024 * 1024),
     'log.flush.offset.checkpoint.interval.ms': '1000',
+  };
+}
+
+function withSecureListener(
+  settings: Readonly<Record<string, string>>,
+  port: number,
+  keystoreFile: string,
+): Record<string, string> {
+  const address = `SECURE://127.0.0.1:${String(port)}`;
+  return {
+    ...settings,
+    listeners: `${settings['listeners'] ?? ''},${address}`,
+    'advertised.listeners': `${settings['advertised.listeners'] ?? ''},${address}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL',
+    'sasl.enabled.mechanisms': 'SCRAM-SHA-512',
+    'listener.name.secure.scram-sha-512.sasl.jaas.config':
+      'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+    'ssl.keystore.type': 'PEM',
+    'ssl.keystore.location': keystoreFile,
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'super.users': 'User:ANONYMOUS',
+    'allow.everyone.if.no.acl.found': 'false',
   };
 }
