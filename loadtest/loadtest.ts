@@ -23,7 +23,18 @@ async function main(): Promise<number> {
     options.baseline === undefined
       ? undefined
       : (JSON.parse(await readFile(options.baseline, 'utf8')) as { readonly figures: LoadFigures }).figures;
-  const run = await runLoad(options, (text) => process.stderr.write(`${text}\n`));
+  const stopping = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => stopping.abort(new Error(`stopped by ${name}`)));
+  let run;
+  try {
+    run = await runLoad(options, (text) => process.stderr.write(`${text}\n`), stopping.signal);
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+    process.stderr.write(`${String(error)}; no report\n`);
+    // What was under way is not waited for: everything it would need is gone.
+    process.exit(130);
+  }
   const figures = figuresOf(run);
   const folder = join(options.out, run.startedAt.replaceAll(/[:.]/g, '-'));
   await mkdir(folder, { recursive: true });

@@ -1,6 +1,6 @@
 import type { DetectionFrame } from '#schemas';
 import type { TopicSpan } from '#shared/bus/kafka/topic-reader';
-import { toAppError } from '#shared/core/errors';
+import { AppError, toAppError } from '#shared/core/errors';
 import type { ArrivedFrame } from '../../services/inference/core/frame-order.ts';
 import type { ServiceConnection } from './service-connection.ts';
 
@@ -20,7 +20,13 @@ export async function committedFrames(
   const found = new Map<number, ArrivedFrame[]>(partitions.map((partition) => [partition, []]));
   const reader = openReader();
   try {
-    const whole = await reader.span(name, {});
+    const whole = await reader.span(name, {}).catch((thrown: unknown) => {
+      const error = toAppError(thrown);
+      // It was there a moment ago; who asks one broker after the other may be told otherwise while a topic is young.
+      throw error.code === 'SIGHTLINE_KAFKA_TOPIC_MISSING'
+        ? new AppError(error.code, error.message, { cause: error, retryable: true })
+        : error;
+    });
     for await (const { partition, records } of reader.read(tailOf(whole, partitions))) {
       for (const { key, value, headers } of records) {
         try {

@@ -3,6 +3,12 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 
+const living = new Set<ChildProcess>();
+// Whatever way this process ends, none of them stays behind.
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
 /** A process of the load test that is started, watched and ended by it. */
 export class LoadProcess {
   readonly name: string;
@@ -21,6 +27,7 @@ export class LoadProcess {
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     this.pid = this.#child.pid ?? 0;
+    living.add(this.#child);
     const { stdout, stderr } = this.#child;
     if (stdout !== null) {
       createInterface({ input: stdout }).on('line', (line) => {
@@ -33,6 +40,7 @@ export class LoadProcess {
     this.exited = new Promise((resolve) => {
       this.#child.once('close', () => {
         this.ended = true;
+        living.delete(this.#child);
         this.#wakeAll();
         resolve();
       });

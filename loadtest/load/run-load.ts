@@ -17,10 +17,20 @@ const sessionSeconds = 1.5;
 const settleLimitMs = 60_000;
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, delayMs)));
 
-/** One run from an empty broker to the account of its frames. Everything it started has ended when it resolves or rejects. */
-export async function runLoad(options: LoadOptions, progress: (text: string) => void): Promise<LoadRun> {
+/**
+ * One run from an empty broker to the account of its frames. Everything it started has ended when it resolves or rejects; it rejects with the
+ * signal's reason.
+ */
+export async function runLoad(
+  options: LoadOptions,
+  progress: (text: string) => void,
+  signal: AbortSignal,
+): Promise<LoadRun> {
   const undo: (() => Promise<void>)[] = [];
-  try {
+  const stopped = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  const whole = async (): Promise<LoadRun> => {
     progress('starting Kafka');
     const server = await startKafka({ config: { 'group.min.session.timeout.ms': '500' } });
     undo.push(() => server.stop());
@@ -40,7 +50,10 @@ export async function runLoad(options: LoadOptions, progress: (text: string) => 
       logger: stderrLogger,
       signal: AbortSignal.timeout(60_000),
     });
-    return await measure(options, { server, connection, meeting, undo, progress });
+    return await measure(options, { server, connection, meeting, undo, progress, signal });
+  };
+  try {
+    return await Promise.race([whole(), stopped]);
   } finally {
     for (const step of undo.reverse()) await step().catch((error: unknown) => progress(`clean-up: ${String(error)}`));
   }
@@ -52,6 +65,7 @@ interface Stage {
   readonly meeting: LoadMeeting;
   readonly undo: (() => Promise<void>)[];
   readonly progress: (text: string) => void;
+  readonly signal: AbortSignal;
 }
 
 async function measure(options: LoadOptions, stage: Stage): Promise<LoadRun> {
@@ -67,6 +81,7 @@ async function measure(options: LoadOptions, stage: Stage): Promise<LoadRun> {
   };
   const workers: LoadProcess[] = [];
   const startWorkers = async (count: number): Promise<void> => {
+    stage.signal.throwIfAborted();
     const process = new LoadProcess(
       `worker ${String(workers.length + 1)}`,
       'load-workers.ts',
@@ -110,6 +125,7 @@ async function measure(options: LoadOptions, stage: Stage): Promise<LoadRun> {
   fault.catch(() => undefined); // awaited below
   sampler(atS());
   for (let second = 1; second <= options.warmUpS + options.durationS; second += 1) {
+    stage.signal.throwIfAborted();
     await pause(zeroMs.value - options.warmUpS * 1_000 + second * 1_000 - performance.now());
     const sample = sampler(atS(), await lagOf(connection, meeting));
     samples.push(sample);
