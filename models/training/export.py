@@ -12,6 +12,22 @@ import torch
 from network import Exported, Nano
 
 
+def halve_weights(model: onnx.ModelProto) -> None:
+    """Stores the weights in half precision, with a cast before each use, which the runtime does once as it loads: half the size, the same speed."""
+    graph = model.graph
+    casts = []
+    for initializer in graph.initializer:
+        values = onnx.numpy_helper.to_array(initializer)
+        if values.dtype != np.float32 or values.size < 64:
+            continue
+        name = initializer.name
+        initializer.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", required=True)
@@ -27,7 +43,9 @@ def main() -> None:
         exported, (example,), args.out, input_names=["images"], output_names=["output"], opset_version=13, dynamo=False
     )
     model = onnx.load(args.out)
+    halve_weights(model)
     onnx.checker.check_model(model)
+    onnx.save(model, args.out)
     with torch.no_grad():
         expected = exported(example).numpy()
     got = onnxruntime.InferenceSession(args.out, providers=["CPUExecutionProvider"]).run(None, {"images": example.numpy()})[0]
