@@ -19,6 +19,8 @@ interface CameraView {
 
 /** Two minutes at five frames a second, which is what charts show. */
 const historyLength = 600;
+/** Of all cameras together: with hundreds of them each has a shorter past, or a process of modest memory could not hold it. */
+const recordsOfAll = 60_000;
 const rateWindowMs = 5_000;
 /** Frames of a camera that are between ingest and their result; older pictures are given up. */
 const maxPictures = 8;
@@ -40,7 +42,8 @@ export class LiveHub implements LiveFeed {
     const { camera_id: id, epoch, frame_seq: frameSeq } = record.header;
     const view = this.#view(id);
     view.history.push(record);
-    if (view.history.length > historyLength) view.history.shift();
+    const kept = Math.min(historyLength, Math.ceil(recordsOfAll / this.#cameras.size));
+    while (view.history.length > kept) view.history.shift();
     count(view, record, this.#nowMs());
     for (const listener of this.#resultListeners) listener(record);
     const key = `${epoch}/${frameSeq}`;

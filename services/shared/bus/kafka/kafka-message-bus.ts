@@ -206,9 +206,9 @@ class DriverMessageBus implements KafkaMessageBus {
         break;
       } catch (thrown) {
         const error = toAppError(thrown);
-        if (!error.retryable || isStopped() || entry.ledger.dropped) {
-          return [await this.#deadLetter(topic.name, group, entry, error)];
-        }
+        if (!error.retryable) return [await this.#deadLetter(topic.name, group, entry, error)];
+        // Nothing is wrong with the record: left uncommitted, it is the next owner's.
+        if (isStopped() || entry.ledger.dropped) throw error;
         await new Promise<void>((resolve) => setTimeout(resolve, waitMs));
         waitMs = Math.min(waitMs * 2, 2_000);
       }

@@ -1,3 +1,4 @@
+import { closeAll } from '#shared/core/close-all';
 import { Consumer, type BaseOptions } from '@platformatic/kafka';
 import type { GroupMembership, JoinGroupOptions, MemberIdentity } from '../kafka-driver.ts';
 import type { FetchLoop } from './fetch-loop.ts';
@@ -74,10 +75,12 @@ export class PlatformaticMembership implements GroupMembership {
       const { member, fetcher, fetchLoop } = this.#options;
       const stopped = fetchLoop.close();
       // Leaving first lets the others take over at once; a fetch under way may take its full wait.
-      await member.close(true);
-      await stopped;
-      await fetcher.close(true);
-      await this.#committer.close(true);
+      await closeAll([
+        () => member.close(true),
+        () => stopped,
+        () => fetcher.close(true),
+        () => this.#committer.close(true),
+      ]);
     });
     return this.#closing;
   }
