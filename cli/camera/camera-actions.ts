@@ -94,12 +94,17 @@ export async function setCamera(id: string, flags: SettingFlags): Promise<void> 
     patch.tags = tagsOf(flags.tag ?? [], camera.tags);
   }
   if (Object.keys(patch).length === 0) throw new AppError('SIGHTLINE_USAGE', 'nothing to change was given');
+  if (flags.saveAnyway === true) patch.save_anyway = true;
+  if (flags.probe === false) patch.probe = false;
   const header = version === undefined ? {} : { 'if-match': `"${version}"` };
-  const camera = await answerOf(
-    api,
-    api.client.PATCH('/api/v1/cameras/{id}', { params: { ...params, header }, body: patch }),
-  );
-  await print(flags.json === true ? json(camera) : `${id}: changed, version ${camera.version}\n`);
+  try {
+    const change = api.client.PATCH('/api/v1/cameras/{id}', { params: { ...params, header }, body: patch });
+    const camera = await answerOf(api, change);
+    await print(flags.json === true ? json(camera) : `${id}: changed, version ${camera.version}\n`);
+  } catch (error) {
+    if (error instanceof ApiFailure) await tellRefusal(error.problem, flags.json === true);
+    throw error;
+  }
 }
 
 async function removeCameras(ids: readonly string[], flags: ApiFlags): Promise<void> {

@@ -57,6 +57,8 @@ export function registerCameraCommands(program: Command): void {
     .argument('<id>')
     .option('--address <url>', 'where its pictures come from')
     .option('--if-version <n>', 'only where this is still its version (`camera show`)', wholeNumber)
+    .option('--save-anyway', 'keep the change though the camera does not work with it now, or no capacity is left')
+    .option('--no-probe', 'do not try it first')
     .option('--json', 'print the camera as JSON')
     .action(async (id: string, flags: SettingFlags) => {
       await (await import('../camera/camera-actions.ts')).setCamera(id, flags);

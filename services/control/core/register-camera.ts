@@ -110,7 +110,7 @@ export async function changeCamera(
   const needsRoom = isOn && (!before.enabled || (patch.fps ?? before.fps) > before.fps);
   // What is refused by the directory itself (of the settings file, changed meanwhile) need not cost five seconds.
   const isRefused = before.origin === 'file' || (expectedVersion !== undefined && expectedVersion !== before.version);
-  if (!isRefused && (isOtherStream || needsRoom)) {
+  if (!isRefused && isOn && (isOtherStream || needsRoom)) {
     // What is sealed is opened only where it is used.
     const known = isOtherStream && !isNewSource ? ports.cameras.draftOf(id) : before;
     if (known === undefined) throw cameraUnknown(id);
