@@ -13,6 +13,8 @@ export interface SettingFlags extends ApiFlags {
   readonly tlsInsecure?: boolean;
   readonly address?: string;
   readonly ifVersion?: number;
+  readonly saveAnyway?: true;
+  readonly probe?: boolean;
   readonly json?: true;
 }
 
@@ -22,8 +24,6 @@ export interface TopicFlags extends SettingFlags {
   readonly registry?: string;
   readonly prefix?: string;
   readonly stateDir?: string;
-  readonly saveAnyway?: true;
-  readonly probe?: boolean;
 }
 
 /** What the API and the topic can both do. */
