@@ -87,10 +87,7 @@ export async function runServices(
   const inference = startCommand(process.execPath, args('inference', ...ofModel, '--threads', '1'), environment);
   const ingest = startCommand(process.execPath, args('ingest', ...ofModel), environment);
   try {
-    const failed = Promise.all([inference.ended, ingest.ended]).then(() => {
-      throw new Error('a service ended before it was told to');
-    });
-    const frames = await Promise.race([countRecords({ brokers, registryUrl }, prefix), failed]);
+    const frames = await countedWhileRunning({ brokers, registryUrl }, prefix, [inference, ingest]);
     // One after the other, so that the account of ended children tells them apart.
     return { frames, ingestMs: await stopMeasured(ingest), inferenceMs: await stopMeasured(inference) };
   } finally {
@@ -105,8 +102,28 @@ async function stopMeasured(service: StartedCommand): Promise<number> {
   return endedChildrenMs() - before;
 }
 
+async function countedWhileRunning(
+  servers: KafkaAddresses,
+  prefix: string,
+  services: readonly StartedCommand[],
+): Promise<number> {
+  const failed = new AbortController();
+  const tooEarly = Promise.race(services.map(({ ended }) => ended)).then(() => {
+    throw new Error('a service ended before it was told to');
+  });
+  try {
+    return await Promise.race([countRecords(servers, prefix, failed.signal), tooEarly]);
+  } finally {
+    failed.abort();
+  }
+}
+
 /** Resolves with the number of frames when the camera has told its end and each of its frames has been analysed. */
-async function countRecords({ brokers, registryUrl }: KafkaAddresses, prefix: string): Promise<number> {
+async function countRecords(
+  { brokers, registryUrl }: KafkaAddresses,
+  prefix: string,
+  given: AbortSignal,
+): Promise<number> {
   const topics = { brokers, registryUrl, prefix, partitions: 1, replicationFactor: 1 };
   const results = await openTopicResults(topics, {}, {});
   const done = new AbortController();
@@ -119,7 +136,7 @@ async function countRecords({ brokers, registryUrl }: KafkaAddresses, prefix: st
         expected = Math.min(expected, counted.expected);
         if (analysed >= expected) done.abort();
       },
-      AbortSignal.any([done.signal, AbortSignal.timeout(limitMs)]),
+      AbortSignal.any([done.signal, given, AbortSignal.timeout(limitMs)]),
     );
   } finally {
     await results.close();
