@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 
@@ -19,13 +19,35 @@ export async function measureCommand(
 ): Promise<MeasuredRun> {
   const cpuBefore = endedChildrenMs();
   const startedMs = performance.now();
+  const started = startCommand(command, args, environment);
+  await started.ended;
+  const wallMs = performance.now() - startedMs;
+  return { cpuMs: endedChildrenMs() - cpuBefore, wallMs, stdout: started.stdout() };
+}
+
+export interface StartedCommand {
+  readonly child: ChildProcess;
+  /** Rejects, with what it said on stderr, unless it ends with 0. */
+  readonly ended: Promise<void>;
+  readonly stdout: () => string;
+}
+
+/** Starts a command; what several cost is the difference of `endedChildrenMs` before the start and after the end of them all. */
+export function startCommand(
+  command: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): StartedCommand {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
-  const [code] = (await once(child, 'close')) as [number | null];
-  const wallMs = performance.now() - startedMs;
-  if (code !== 0)
-    throw new Error(`${command} ${args.slice(0, 3).join(' ')} … ended with ${code ?? 'a signal'}:\n${stderr()}`);
-  return { cpuMs: endedChildrenMs() - cpuBefore, wallMs, stdout: stdout() };
+  const ended = once(child, 'close').then(([code]) => {
+    if (code === 0) return;
+    throw new Error(
+      `${command} ${args.slice(0, 3).join(' ')} … ended with ${String(code ?? 'a signal')}:\n${stderr()}`,
+    );
+  });
+  ended.catch(() => undefined); // whoever waits sees it; of several that run, one may fail before it is waited for
+  return { child, ended, stdout };
 }
 
 function collect(stream: NodeJS.ReadableStream): () => string {
@@ -34,7 +56,8 @@ function collect(stream: NodeJS.ReadableStream): () => string {
   return () => Buffer.concat(chunks).toString();
 }
 
-function endedChildrenMs(): number {
+/** CPU of all children that have ended so far, with those that they waited for. */
+export function endedChildrenMs(): number {
   const stat = readFileSync('/proc/self/stat', 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[13]) + Number(fields[14])) * millisecondsPerTick;
