@@ -18,6 +18,7 @@ import {
   type StepView,
 } from '../../services/control/core/model-views.ts';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import { findApi, type ApiAddress } from '../api/api-address.ts';
 import { defaultStateDirectory, modelDirectories, modelKeyFile } from '../model-directories.ts';
 import { listModelEntries } from './model-entries.ts';
 import { silentLogger } from './silent-logger.ts';
@@ -63,23 +64,22 @@ export async function openRolloutDesk(flags: RolloutDeskFlags, environment: Envi
   const stateDir = resolve(flags.stateDir ?? environment['SIGHTLINE_STATE_DIR'] ?? defaultStateDirectory(environment));
   const named = flags.url ?? environment['SIGHTLINE_API'];
   if (flags.offline !== true) {
-    if (named !== undefined) return apiDesk(named, await tokenFor(flags, environment, undefined));
+    const here = { ...environment, SIGHTLINE_STATE_DIR: stateDir };
+    if (named !== undefined) return apiDesk(await findApi(flags, here));
     const left = await firstLine(join(stateDir, 'local-api'));
-    if (left !== undefined && (await answers(left)))
-      return apiDesk(left, await tokenFor(flags, environment, join(stateDir, 'local-token')));
+    if (left !== undefined && (await answers(left))) {
+      const address = await findApi({ ...flags, url: left }, here);
+      // The address is one that the run itself has left, so it gets its token even where it is not one of loopback.
+      const token = address.token ?? (await firstLine(join(stateDir, 'local-token')));
+      return apiDesk({ url: address.url, ...(token === undefined ? {} : { token }) });
+    }
+    if ((environment['KAFKA_BROKERS'] ?? '') !== '') {
+      throw new AppError('SIGHTLINE_USAGE', 'services on Kafka do not read the roll-out of the state folder', {
+        action: 'Name their API by --url or SIGHTLINE_API, or say --offline for a run of this machine.',
+      });
+    }
   }
   return diskDesk(stateDir, flags);
-}
-
-async function tokenFor(flags: RolloutDeskFlags, environment: Environment, local: string | undefined): Promise<string> {
-  const file = flags.tokenFile ?? environment['SIGHTLINE_TOKEN_FILE'];
-  const token =
-    (file === undefined ? environment['SIGHTLINE_TOKEN'] : await firstLine(file)) ??
-    (local === undefined ? undefined : await firstLine(local));
-  if (token !== undefined) return token;
-  throw new AppError('SIGHTLINE_USAGE', 'the API asks for a token', {
-    action: 'Give it by --token-file or SIGHTLINE_TOKEN.',
-  });
 }
 
 async function firstLine(file: string): Promise<string | undefined> {
@@ -96,8 +96,13 @@ async function answers(url: string): Promise<boolean> {
   );
 }
 
-function apiDesk(url: string, token: string): RolloutDesk {
-  const root = `${url.replace(/\/+$/, '')}/api/v1/models`;
+function apiDesk({ url, token }: ApiAddress): RolloutDesk {
+  if (token === undefined) {
+    throw new AppError('SIGHTLINE_USAGE', 'the API asks for a token', {
+      action: 'Give it by --token-file or SIGHTLINE_TOKEN.',
+    });
+  }
+  const root = `${url}/api/v1/models`;
   const call = async (path: string, body?: unknown): Promise<unknown> => {
     let response: Response;
     try {
@@ -175,7 +180,7 @@ async function diskDesk(stateDir: string, flags: RolloutDeskFlags): Promise<Roll
       const picked = model === undefined ? undefined : pickModel(await models(), model);
       if (picked !== undefined && action !== 'retire') await library.load(modelKey(picked));
       const step = await controller.execute({
-        ...{ action, by: userInfo().username, force },
+        ...{ action, by: userName(), force },
         ...(picked === undefined
           ? {}
           : { model: { name: picked.name, version: picked.version, digest: String(picked.details['digest']) } }),
@@ -188,6 +193,15 @@ async function diskDesk(stateDir: string, flags: RolloutDeskFlags): Promise<Roll
     },
     close: () => controller.close(),
   };
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container may run as a user that has no name.
+    return process.env['USER'] ?? String(process.getuid?.() ?? 'command');
+  }
 }
 
 /** yolox-nano, YOLOX_NANO: one name. Without a version it has to be the only one of its name. */

@@ -25,6 +25,8 @@ export function createSqliteRolloutLog(stateDir: string): RolloutLog {
   let database: DatabaseSync | undefined;
 
   function keep(step: RolloutStep): void {
+    // `refresh` and `append` may both have come upon it.
+    if (step.revision !== steps.length + 1) return;
     steps.push(step);
     for (const listener of listeners) listener(step);
   }

@@ -93,8 +93,15 @@ export function createRolloutController(options: RolloutControllerOptions): Roll
     logger.info({ action, model: modelKey(model), share, ...(cameras && { cameras }), by, reason }, 'model roll-out');
     if (stage === undefined) return;
     // From the next frame on; what others have decided has to be loaded first.
-    if (revision === making) stage.follow(state);
-    else void inTurn(carryOut); // it never rejects
+    if (revision === making) {
+      try {
+        stage.follow(state);
+        return;
+      } catch {
+        // Another's step took the place of ours, or a version has left memory meanwhile.
+      }
+    }
+    void inTurn(carryOut); // it never rejects
   }
 
   /** Brings what works here to the state that was decided elsewhere. What cannot be loaded is rolled back for everybody. */
@@ -158,13 +165,15 @@ export function createRolloutController(options: RolloutControllerOptions): Roll
   }
 
   async function takeUp(): Promise<void> {
-    if (stage === undefined || state.active === null) return;
-    await stage.prepare(state.active);
+    const wanted = state;
+    if (stage === undefined || wanted.active === null) return;
+    await stage.prepare(wanted.active);
     try {
-      if (state.candidate !== null) await stage.prepare(state.candidate.model);
-      stage.follow(state);
+      if (wanted.candidate !== null) await stage.prepare(wanted.candidate.model);
+      // Else another step came meanwhile, and its own turn is next.
+      if (wanted === state) stage.follow(wanted);
     } catch (thrown) {
-      await rollBackBroken(state, thrown);
+      await rollBackBroken(wanted, thrown);
     }
   }
 
@@ -176,7 +185,10 @@ export function createRolloutController(options: RolloutControllerOptions): Roll
     const gate = monitor.report()?.gate;
     if (options.judges === false || candidate?.mode !== 'canary' || gate?.verdict !== 'fail') return;
     logger.warn({ model: modelKey(candidate.model), reason: gate.reason }, 'the canary fails its gate');
-    await execute({ action: 'rollback', by: 'gate', reason: `gate: ${gate.reason}` });
+    await inTurn(async () => {
+      // A step that was under way may have taken it away; then a rollback would be one of the active model.
+      if (state.candidate === candidate) await make({ action: 'rollback', by: 'gate', reason: `gate: ${gate.reason}` });
+    });
   }
 
   async function watchGate(): Promise<void> {

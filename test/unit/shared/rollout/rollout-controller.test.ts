@@ -146,3 +146,75 @@ test('a shadow that fails its gate stays: it harms nobody, and its report is wha
   await machineClock.sleep(20);
   expect(controller.state().candidate?.model).toBe(b);
 });
+
+/** A log whose next steps reach this process only when they are let through. */
+function heldLog() {
+  const log = createMemoryRolloutLog();
+  const gate = Promise.withResolvers<undefined>();
+  const held = vi.fn<RolloutLog['append']>(async (step) => {
+    await gate.promise;
+    await log.append(step);
+  });
+  return { log: { ...log, append: held }, held, plain: log, letThrough: () => gate.resolve(undefined) };
+}
+
+test('the gate does not take the active model away where a person was faster to take the canary', async () => {
+  const { log, held, plain, letThrough } = heldLog();
+  const before = control(plain);
+  await before.controller.open({ model: a, when: 'always' });
+  await before.controller.execute(makeCommand('activate', { model: c }));
+  await before.controller.execute(makeCommand('canary', { model: b, cameras: ['gate'], gate: { minFrames: 5 } }));
+  await before.controller.close();
+  const { controller, keeper } = control(log);
+  await controller.open();
+  const byHand = controller.execute(makeCommand('rollback'));
+  await vi.waitFor(() => expect(held).toHaveBeenCalledOnce());
+  const failed = makeOtherFate('FAILED', { frame_seq: 2 });
+  controller.observe({ ...failed, model: { ...failed.model, ...b } });
+  await vi.waitFor(() => expect(keeper.lines.map(({ text }) => text)).toContain('the canary fails its gate'));
+  letThrough();
+  await byHand;
+  await machineClock.sleep(20);
+  expect(controller.state()).toMatchObject({ active: c, previous: a, candidate: null });
+  expect(log.steps().at(-1)).toMatchObject({ action: 'rollback', model: b, by: 'tester' });
+});
+
+test('several processes that start without the file of the candidate take it away once, and the active model stays', async () => {
+  const log = createMemoryRolloutLog();
+  const before = control(log);
+  await before.controller.open({ model: a, when: 'always' });
+  await before.controller.execute(makeCommand('activate', { model: c }));
+  await before.controller.execute(makeCommand('shadow', { model: b }));
+  await before.controller.close();
+  const joining = [0, 10, 20].map((delayMs) => {
+    const stage = scriptedStage([b]);
+    const prepare = async (model: ModelRef): Promise<void> => {
+      if (model === b) await machineClock.sleep(delayMs);
+      await stage.prepare(model);
+    };
+    return control(log, { ...stage, prepare });
+  });
+  await Promise.all(joining.map(({ controller }) => controller.open()));
+  await machineClock.sleep(20);
+  expect(log.steps().map(({ action }) => action)).toEqual(['activate', 'activate', 'shadow', 'rollback']);
+  for (const { controller, stage } of joining) {
+    expect(controller.state()).toMatchObject({ active: c, candidate: null });
+    expect(stage.told.at(-1)).toBe('c@1');
+  }
+});
+
+test('of a step whose place another one took, it follows the other once that is loaded', async () => {
+  const { log, held, plain, letThrough } = heldLog();
+  const { controller, stage } = control(plain);
+  await controller.open({ model: a, when: 'always' });
+  const slow = control(log);
+  await slow.controller.open();
+  const late = slow.controller.execute(makeCommand('activate', { model: b }));
+  await vi.waitFor(() => expect(held).toHaveBeenCalledOnce());
+  await controller.execute(makeCommand('activate', { model: c }));
+  letThrough();
+  await expect(late).rejects.toMatchObject({ code: 'SIGHTLINE_ROLLOUT_CHANGED' });
+  await vi.waitFor(() => expect(slow.stage.told.at(-1)).toBe('c@1'));
+  expect(slow.controller.state().active).toBe(c);
+  expect(stage.told.at(-1)).toBe('c@1');
+});
