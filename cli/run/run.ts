@@ -13,8 +13,8 @@ import { packageVersion } from '#shared/runtime/package-version';
 import { superviseService } from '#shared/runtime/run-service';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openSqliteEpochStore } from '#shared/store/sqlite-epoch-store';
-import { createModelLibrary, type LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
-import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
+import { createEngineMaker } from '../models/engine-maker.ts';
+import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
 import type { CameraSnapshot } from '../../services/ingest/core/camera-supervisor.ts';
@@ -84,18 +84,7 @@ export async function run(request: RunRequest): Promise<void> {
   // After the model: a demo clip may be a long download, and without a model it would be for nothing.
   const cameras = named.length > 0 ? named : [await demoCamera(settings, stateDir, logger)];
   const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
-  const engineOf = (version: LoadedModel) =>
-    createWorkerThreadEngine({
-      ...{ model: version, clock, logger, provider: settings.provider },
-      thresholds: {
-        ...(settings.threshold === undefined ? {} : { score: settings.threshold }),
-        perClass: settings.thresholds,
-      },
-      ...(settings.threads === undefined ? {} : { workers: settings.threads }),
-      recycle: (data) => {
-        pool.give(data);
-      },
-    });
+  const engineOf = createEngineMaker({ settings, pool, clock, logger });
   const engine = engineOf(model);
   const loadVersion = createVersionLoader(library, model);
   const readerGone = Promise.withResolvers<void>();

@@ -8,8 +8,8 @@ import { readRedisEnvironment } from '#shared/runtime/redis-environment';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openRedisByteCache } from '#shared/store/redis/redis-byte-cache';
 import { createTopicRolloutLog } from '#shared/store/topic-rollout-log';
-import { createModelLibrary, type LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
-import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
+import { createEngineMaker } from '../models/engine-maker.ts';
+import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
 import type { InferenceEngine } from '../../services/inference/core/ports.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
@@ -42,18 +42,7 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
     const model = await library.load(nameOrPath);
     const loadVersion = createVersionLoader(library, model);
-    const engineOf = (version: LoadedModel) =>
-      createWorkerThreadEngine({
-        ...{ model: version, clock, logger, provider: settings.provider },
-        thresholds: {
-          ...(settings.threshold === undefined ? {} : { score: settings.threshold }),
-          perClass: settings.thresholds,
-        },
-        ...(settings.threads === undefined ? {} : { workers: settings.threads }),
-        recycle: (data) => {
-          pool.give(data);
-        },
-      });
+    const engineOf = createEngineMaker({ settings, pool, clock, logger });
     const engine = engineOf(model);
     const decoder = await createJpegDecoder(pool);
     const redis = readRedisEnvironment(process.env);

@@ -1,9 +1,9 @@
 import type { CameraRegistration } from '#schemas';
 import { followTopic, type FollowTopicOptions } from '#shared/bus/kafka/follow-topic';
 import type { KafkaMessageBus } from '#shared/bus/kafka/kafka-message-bus';
+import { ReadPosition } from '#shared/bus/kafka/read-position';
 import type { Topic } from '#shared/bus/message-bus';
 import { checkVersion, nextRegistration, unknownCamera, type CameraRegistry } from '#shared/core/camera-registry';
-import { AppError } from '#shared/core/errors';
 import { RegistryWatchers } from '#shared/core/registry-watchers';
 
 export interface TopicCameraRegistryOptions extends Pick<
@@ -14,8 +14,6 @@ export interface TopicCameraRegistryOptions extends Pick<
   /** Compacted, one partition: its order is the order of all changes. */
   readonly topic: Topic<CameraRegistration>;
 }
-
-const readTimeoutMs = 10_000;
 
 export interface TopicCameraRegistry extends CameraRegistry {
   /** What has been read so far. */
@@ -31,56 +29,28 @@ export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): 
   const cameras = new Map<string, CameraRegistration>();
   const watchers = new RegistryWatchers(logger);
   const stopping = new AbortController();
-  const waiting = new Set<{ readonly offset: bigint; readonly resolve: () => void }>();
+  const position = new ReadPosition({ admin: bus.admin, clock, topicName: topic.name });
   /** Of records that came too late; kept until their writer has looked. */
   const refused = new Set<bigint>();
-  let readTo = -1n;
   let following: Promise<void> | undefined;
   // What went over the topic may be null: it deletes.
   const deletions: Topic<CameraRegistration | null> = { name: topic.name };
 
   function heard(key: string, value: CameraRegistration | null, offset: bigint): void {
     // After trouble the topic is read anew; only what is new is a change.
-    if (offset > readTo) {
-      readTo = offset;
+    if (position.isNew(offset)) {
       const previous = cameras.get(key);
       // Two were made on the same version: the first one holds, for everybody who reads.
       if (value !== null && previous !== undefined && value.config_version <= previous.config_version) {
         refused.add(offset);
-        settle(offset);
+        position.passed(offset);
         return;
       }
       if (value === null) cameras.delete(key);
       else cameras.set(key, value);
       if (value !== null || previous !== undefined) watchers.tell({ cameraId: key, registration: value });
     }
-    settle(offset);
-  }
-
-  function settle(offset: bigint): void {
-    for (const wait of waiting) if (offset >= wait.offset) wait.resolve();
-  }
-
-  async function whenRead(offset: bigint): Promise<void> {
-    if (readTo >= offset) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wait = { offset, resolve };
-    waiting.add(wait);
-    const limit = new AbortController();
-    const late = clock.sleep(readTimeoutMs, AbortSignal.any([limit.signal, stopping.signal])).then(
-      () => true,
-      () => readTo < offset,
-    );
-    const isLate = await Promise.race([promise.then(() => false), late]);
-    limit.abort();
-    waiting.delete(wait);
-    if (isLate) throw new AppError('SIGHTLINE_KAFKA_STALLED', `${topic.name} cannot be read`, { retryable: true });
-  }
-
-  async function catchUp(): Promise<void> {
-    const ends = await bus.admin.offsets(topic.name);
-    const { first = 0n, end = 0n } = ends.get(0) ?? {};
-    if (end > first) await whenRead(end - 1n);
+    position.passed(offset);
   }
 
   return {
@@ -89,17 +59,17 @@ export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): 
         { ...options, onRecord: ({ key, value, offset }) => heard(key, value, offset) },
         stopping.signal,
       );
-      await catchUp();
+      await position.catchUp(stopping.signal);
     },
     current: () => [...cameras.values()],
     list: () => Promise.resolve([...cameras.values()].sort((one, other) => (one.camera_id < other.camera_id ? -1 : 1))),
     get: (cameraId) => Promise.resolve(cameras.get(cameraId)),
     async put(registration, expected = {}) {
-      await catchUp();
+      await position.catchUp(stopping.signal);
       const key = registration.camera_id;
       const value = nextRegistration(registration, cameras.get(key), expected);
       const { offset } = await bus.publishWithOffset(topic, { key, value });
-      await whenRead(offset);
+      await position.whenRead(offset, stopping.signal);
       const current = cameras.get(key);
       if (!refused.delete(offset) || current === undefined) return value;
       // Compaction keeps the newest record of a camera, which has to be the one that holds.
@@ -108,12 +78,12 @@ export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): 
       return this.put(registration, expected);
     },
     async remove(cameraId, expected = {}) {
-      await catchUp();
+      await position.catchUp(stopping.signal);
       const previous = cameras.get(cameraId);
       if (previous === undefined) throw unknownCamera(cameraId);
       checkVersion(cameraId, previous, expected);
       const { offset } = await bus.publishWithOffset(deletions, { key: cameraId, value: null });
-      await whenRead(offset);
+      await position.whenRead(offset, stopping.signal);
     },
     watch: (listener) => watchers.add(listener),
     async close() {

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { ModelInfo } from '#schemas';
 import { followTopic, type FollowTopicOptions } from '#shared/bus/kafka/follow-topic';
 import type { KafkaMessageBus } from '#shared/bus/kafka/kafka-message-bus';
+import { ReadPosition } from '#shared/bus/kafka/read-position';
 import type { Topic } from '#shared/bus/message-bus';
-import { AppError, toAppError } from '#shared/core/errors';
+import { toAppError } from '#shared/core/errors';
 import { fromModelInfo, toModelInfo } from '#shared/core/rollout/model-info';
 import { rolloutChanged, type RolloutLog } from '#shared/core/rollout/rollout-log';
 import type { RolloutStep } from '#shared/core/rollout/rollout-state';
@@ -17,8 +18,6 @@ export interface TopicRolloutLogOptions extends Pick<
   readonly topic: Topic<ModelInfo>;
 }
 
-const readTimeoutMs = 10_000;
-
 /**
  * Steps of roll-outs on a compacted topic, read whole by everybody. Each record has a key of its own, so that compaction takes none away. A
  * step is kept when it has been read back as the first one of its number.
@@ -28,19 +27,14 @@ export function createTopicRolloutLog(options: TopicRolloutLogOptions): RolloutL
   const steps: RolloutStep[] = [];
   const listeners = new Set<(step: RolloutStep) => void>();
   const stopping = new AbortController();
-  const waiting = new Set<{ readonly offset: bigint; readonly resolve: () => void }>();
+  const position = new ReadPosition({ admin: bus.admin, clock, topicName: topic.name });
   /** Where each step of ours, and of others, that holds has its place. */
   const places = new Map<number, bigint>();
-  let readTo = -1n;
   let following: Promise<void> | undefined;
 
   function heard(value: ModelInfo | null, offset: bigint): void {
-    // After trouble the topic is read anew.
-    if (offset > readTo) {
-      readTo = offset;
-      if (value?.revision === steps.length + 1) take(value, offset);
-    }
-    for (const wait of waiting) if (readTo >= wait.offset) wait.resolve();
+    if (position.isNew(offset) && value?.revision === steps.length + 1) take(value, offset);
+    position.passed(offset);
   }
 
   function take(value: ModelInfo, offset: bigint): void {
@@ -56,41 +50,20 @@ export function createTopicRolloutLog(options: TopicRolloutLogOptions): RolloutL
     for (const listener of listeners) listener(step);
   }
 
-  async function whenRead(offset: bigint): Promise<void> {
-    if (readTo >= offset) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wait = { offset, resolve };
-    waiting.add(wait);
-    const limit = new AbortController();
-    const late = clock.sleep(readTimeoutMs, AbortSignal.any([limit.signal, stopping.signal])).then(
-      () => true,
-      () => readTo < offset,
-    );
-    const isLate = await Promise.race([promise.then(() => false), late]);
-    limit.abort();
-    waiting.delete(wait);
-    if (isLate) throw new AppError('SIGHTLINE_KAFKA_STALLED', `${topic.name} cannot be read`, { retryable: true });
-  }
-
-  async function catchUp(): Promise<void> {
-    const { first = 0n, end = 0n } = (await bus.admin.offsets(topic.name)).get(0) ?? {};
-    if (end > first) await whenRead(end - 1n);
-  }
-
   return {
     async open() {
       following ??= followTopic({ ...options, onRecord: ({ value, offset }) => heard(value, offset) }, stopping.signal);
-      await catchUp();
+      await position.catchUp(stopping.signal);
     },
     steps: () => steps,
     // It is told by itself.
     refresh: () => Promise.resolve(),
     async append(step) {
-      await catchUp();
+      await position.catchUp(stopping.signal);
       if (step.revision !== steps.length + 1) throw rolloutChanged(step.revision);
       const key = `${step.revision}:${randomUUID()}`;
       const { offset } = await bus.publishWithOffset(topic, { key, value: toModelInfo(step) });
-      await whenRead(offset);
+      await position.whenRead(offset, stopping.signal);
       if (places.get(step.revision) !== offset) throw rolloutChanged(step.revision);
     },
     watch(listener) {
