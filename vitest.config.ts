@@ -2,6 +2,12 @@ import { defineConfig } from 'vitest/config';
 
 const seconds = 1000;
 
+/**
+ * These start real servers, ffmpeg and models, and wait for them half of the time: after all others, and two files at once whatever the
+ * number of cores, since more would starve each other on a machine of two.
+ */
+const withRealServers = { pool: 'forks', maxWorkers: 2, sequence: { groupOrder: 1 } } as const;
+
 export default defineConfig({
   test: {
     reporters: [process.env['CI'] === undefined ? 'default' : 'dot', './test/support/closing-line-reporter.ts'],
@@ -24,14 +30,12 @@ export default defineConfig({
         },
       },
       {
-        // These start real servers, ffmpeg and models: one file at a time, or they starve each other on a two-core machine.
         extends: true,
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           exclude: ['test/integration/kafka/**'],
-          pool: 'forks',
-          fileParallelism: false,
+          ...withRealServers,
           testTimeout: 60 * seconds,
           hookTimeout: 60 * seconds,
         },
@@ -43,8 +47,7 @@ export default defineConfig({
           name: 'kafka',
           include: ['test/integration/kafka/**/*.test.ts'],
           globalSetup: ['test/support/shared-kafka.ts'],
-          pool: 'forks',
-          fileParallelism: false,
+          ...withRealServers,
           testTimeout: 60 * seconds,
           hookTimeout: 60 * seconds,
         },
@@ -68,8 +71,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          pool: 'forks',
-          fileParallelism: false,
+          ...withRealServers,
           testTimeout: 120 * seconds,
           hookTimeout: 120 * seconds,
         },

@@ -1,6 +1,6 @@
 """Training samples: augmented pictures, and what the teacher (YOLOX-nano) says of every cell of them.
 
-A sample is a 256x256 cut-out at about the scale that objects have in a 320x320 input, so that the network learns the sizes it will meet at a
+A sample is a 256x256 cut-out at about the scale that objects have in a 384x288 input, so that the network learns the sizes it will meet at a
 part of the cost of whole inputs. The teacher runs on the same pixels; its cells are the student's cells.
 """
 
@@ -14,7 +14,7 @@ import onnx
 import onnxruntime
 
 SIZE = 256
-FULL = 320
+FULL = 368
 PAD = 114
 # The six classes of ours among the 80 of the teacher.
 TEACHER_CLASSES = [0, 1, 2, 3, 5, 7]

@@ -1,4 +1,5 @@
 import { AppError } from '#shared/core/errors';
+import { createFieldReader, modelCorrupt } from './onnx-fields.ts';
 
 export interface OnnxSummary {
   readonly irVersion: number;
@@ -42,14 +43,14 @@ const utf8 = new TextDecoder();
 export function inspectOnnx(bytes: Uint8Array): OnnxSummary {
   const totals: Totals = { irVersion: 0, opset: 0, nodeCount: 0, producer: '', metadata: {} };
   walk(bytes, 'Model', 0, totals);
-  if (totals.irVersion === 0 || totals.nodeCount === 0) throw corrupt('it holds no ONNX graph');
+  if (totals.irVersion === 0 || totals.nodeCount === 0) throw modelCorrupt('it holds no ONNX graph');
   return totals;
 }
 
 function walk(bytes: Uint8Array, message: string, depth: number, totals: Totals): void {
-  if (depth > maxDepth) throw corrupt('its graphs are nested too deeply');
+  if (depth > maxDepth) throw modelCorrupt('its graphs are nested too deeply');
   if (message === 'Node') totals.nodeCount++;
-  const reader = createReader(bytes);
+  const reader = createFieldReader(bytes);
   let domain = '';
   let version = 0;
   for (let field = reader.next(); field !== undefined; field = reader.next()) {
@@ -73,7 +74,7 @@ function walk(bytes: Uint8Array, message: string, depth: number, totals: Totals)
 const maxMetadataEntries = 100;
 
 function noteMetadata(bytes: Uint8Array, metadata: Record<string, string>): void {
-  const reader = createReader(bytes);
+  const reader = createFieldReader(bytes);
   let key = '';
   let value = '';
   for (let field = reader.next(); field !== undefined; field = reader.next()) {
@@ -90,61 +91,6 @@ function refuseForeignDomain(domain: string): void {
   throw new AppError('SIGHTLINE_MODEL_UNSAFE', `the model uses operators of the domain '${domain.slice(0, 100)}'`);
 }
 
-interface Field {
-  readonly number: number;
-  /** Of a varint field; 0 for the others. */
-  readonly value: number;
-  readonly bytes: Uint8Array | undefined;
-}
-
-function createReader(bytes: Uint8Array): { next(): Field | undefined } {
-  let at = 0;
-
-  function varint(): number {
-    let value = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = bytes[at++];
-      if (byte === undefined) throw corrupt('it ends in the middle of a field');
-      // Multiplied, not shifted: lengths and versions pass 32 bits without turning negative. Beyond 2^53 only the order of size matters.
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-    throw corrupt('it holds a number that never ends');
-  }
-
-  function skip(length: number): Uint8Array {
-    if (length > bytes.length - at) throw corrupt('it ends in the middle of a field');
-    at += length;
-    return bytes.subarray(at - length, at);
-  }
-
-  return {
-    next() {
-      if (at >= bytes.length) return undefined;
-      const key = varint();
-      const number = Math.floor(key / 8);
-      switch (key % 8) {
-        case 0:
-          return { number, value: varint(), bytes: undefined };
-        case 1:
-          skip(8);
-          return { number, value: 0, bytes: undefined };
-        case 2:
-          return { number, value: 0, bytes: skip(varint()) };
-        case 5:
-          skip(4);
-          return { number, value: 0, bytes: undefined };
-        default:
-          throw corrupt('it is not protobuf');
-      }
-    },
-  };
-}
-
 function textOf(bytes: Uint8Array | undefined, maxBytes = 200): string {
   return bytes === undefined ? '' : utf8.decode(bytes.subarray(0, maxBytes));
-}
-
-function corrupt(reason: string): AppError {
-  return new AppError('SIGHTLINE_MODEL_CORRUPT', `the model file is damaged or not ONNX: ${reason}`);
 }

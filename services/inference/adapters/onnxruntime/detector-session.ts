@@ -7,6 +7,7 @@ import type { OutputTensors } from '../../core/decoders/decoder.ts';
 import { createCandidateList } from '../../core/detections.ts';
 import { createInputWriter } from '../../core/input-writer.ts';
 import type { ModelManifest, ScoreRules } from '../../core/model.ts';
+import { rewriteOnnx } from '../../core/onnx-rewrite.ts';
 import { suppressNonMaxima } from '../../core/non-max-suppression.ts';
 import type { ExecutionProvider, ImageDetections } from '../../core/ports.ts';
 
@@ -152,7 +153,9 @@ async function create(
   provider: ExecutionProvider,
 ): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(bytes, { ...sessionOptions, executionProviders: [provider] });
+    // Measured on processors alone; elsewhere the runtime gets the file as it stands.
+    const fed = provider === 'cpu' ? rewriteOnnx(bytes, { mayTranspose: manifest.family === 'yolox' }) : bytes;
+    return await InferenceSession.create(fed, { ...sessionOptions, executionProviders: [provider] });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new AppError('SIGHTLINE_MODEL_CORRUPT', `model ${manifest.name} cannot be loaded: ${reason.slice(0, 300)}`, {
