@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import torch
 
-from network import Exported, Nano
+from network import MEAN, STD, Exported, Nano
 
 
 def halve_weights(model: onnx.ModelProto) -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     network = Nano()
     network.load_state_dict(torch.load(args.checkpoint)["average"])
     exported = Exported(network).eval()
-    example = torch.rand(1, 3, args.height, args.width) * 255
+    example = (torch.rand(1, 3, args.height, args.width) * 255 - MEAN) / STD
     torch.onnx.export(
         exported, (example,), args.out, input_names=["images"], output_names=["output"], opset_version=13, dynamo=False
     )

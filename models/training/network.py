@@ -1,6 +1,6 @@
 """The network of sightline-nano: small plain convolutions (cheap on a CPU), a two-way neck, one light head for strides 8, 16 and 32.
 
-Input: float32 [N,3,H,W], BGR, 0..255; H and W multiples of 32. Output while training: raw [N, cells, 11] with x, y, log w, log h, and the logits of
+Input: float32 [N,3,H,W], BGR, 0..255, or that less MEAN and over STD; H and W multiples of 32. Output while training: raw [N, cells, 11] with x, y, log w, log h, and the logits of
 objectness and six classes; exported: the same with the sigmoid applied, which is the output form of YOLOX (arXiv 2107.08430).
 """
 
@@ -10,6 +10,8 @@ from torch import nn
 CLASSES = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]
 STRIDES = (8, 16, 32)
 WIDTH = 64
+# Of pixels. Padding of a picture is grey of this value, so that it is 0 behind it, like the padding of convolutions.
+MEAN, STD = 114.0, 64.0
 
 
 class Conv(nn.Sequential):
@@ -65,7 +67,8 @@ class Nano(nn.Module):
         self.s8 = nn.Sequential(Conv(32, 64, 3, 2), Split(64, 64, 2))
         self.s16 = nn.Sequential(Conv(64, 96, 3, 2), Split(96, 96, 2))
         self.s32 = nn.Sequential(Conv(96, 192, 3, 2), Split(192, 192, 2))
-        self.pool = nn.ModuleList(nn.MaxPool2d(size, 1, size // 2) for size in (5, 9, 13))
+        # Three times 5 one after another gives what 5, 9 and 13 side by side give, for less.
+        self.pool = nn.MaxPool2d(5, 1, 2)
         self.after_pool = Conv(4 * 192, 112, 1)
         width = WIDTH
         self.l16 = Conv(96, width, 1)
@@ -80,12 +83,18 @@ class Nano(nn.Module):
         self.heads = nn.ModuleList(Head(width) for _ in STRIDES)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Output [N, cells, 11], and the features of the head [N, cells, 2 * WIDTH], which a teacher's can be held to."""
-        x = (x - 114.0) * (1 / 64.0)
+        """Of pixels 0..255: output [N, cells, 11], and the features of the head [N, cells, 2 * WIDTH], which a teacher's can be held to."""
+        return self.see((x - MEAN) * (1 / STD))
+
+    def see(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same of pixels less MEAN and over STD."""
         p8 = self.s8(self.stem(x))
         p16 = self.s16(p8)
         p32 = self.s32(p16)
-        p32 = self.l32(self.after_pool(torch.cat((p32, *(pool(p32) for pool in self.pool)), 1)))
+        pooled = [p32]
+        for _ in range(3):
+            pooled.append(self.pool(pooled[-1]))
+        p32 = self.l32(self.after_pool(torch.cat(pooled, 1)))
         up = nn.functional.interpolate
         n16 = self.up16(torch.cat((self.l16(p16), up(p32, scale_factor=2.0, mode="nearest")), 1))
         n8 = self.up8(torch.cat((self.l8(p8), up(n16, scale_factor=2.0, mode="nearest")), 1))
@@ -101,7 +110,8 @@ class Exported(nn.Module):
         self.network = network
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        out, _ = self.network(images)
+        """`images` less MEAN and over STD: whoever fills the input does that on the way, where it costs nothing."""
+        out, _ = self.network.see(images)
         return torch.cat((out[..., :4], torch.sigmoid(out[..., 4:])), -1)
 
 
