@@ -2,7 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '#shared/runtime/system-clock';
 import type { SampledFrame } from '#shared/core/frame';
+import { inferenceSize } from '#shared/core/inference-geometry';
 import { connect, type LoadMeeting } from './load-connection.ts';
+import { simulatedInput } from './simulated-engine.ts';
 
 const { meeting, cameras, fps, frameBytes, deadlineMs } = JSON.parse(process.argv[2] ?? '{}') as {
   readonly meeting: LoadMeeting;
@@ -14,7 +16,8 @@ const { meeting, cameras, fps, frameBytes, deadlineMs } = JSON.parse(process.arg
 const connection = await connect(meeting);
 await connection.serdes.register();
 const { bus, topics } = connection;
-const picture = new Uint8Array(frameBytes).fill(7);
+const [sourceWidthPx, sourceHeightPx] = [1920, 1080];
+const pictureSize = inferenceSize(sourceWidthPx, sourceHeightPx, simulatedInput);
 const stopping = new AbortController();
 const lastSent: Record<string, number> = {};
 
@@ -33,9 +36,9 @@ function frameOf(cameraId: string, frameSeq: number, since: number): SampledFram
       ingestTimeUs: nowUs,
       ptsUs: null,
     },
-    sourceWidthPx: 1920,
-    sourceHeightPx: 1080,
-    image: { format: 'jpeg', widthPx: 416, heightPx: 234, data: picture },
+    sourceWidthPx,
+    sourceHeightPx,
+    image: { format: 'jpeg', ...pictureSize, data: pictureOf(cameraId, frameSeq) },
     motion: null,
     accounting: {
       frames_received: since,
@@ -53,6 +56,13 @@ function frameOf(cameraId: string, frameSeq: number, since: number): SampledFram
     deadlineMs: deadlineMs === null ? null : systemClock.monotonicMs() + deadlineMs,
     tags: {},
   };
+}
+
+/** No two are the same, as with real cameras: equal ones would be known from before. */
+function pictureOf(cameraId: string, frameSeq: number): Uint8Array {
+  const picture = new Uint8Array(frameBytes).fill(7);
+  new TextEncoder().encodeInto(`${cameraId} ${String(frameSeq)} `, picture);
+  return picture;
 }
 
 /** One frame at a time, as ingest has it: frames that fall due while one is on its way are dropped, and the next record says so. */

@@ -1,4 +1,5 @@
-import { accountHolds, figureLines, figuresOf, quantile, type LoadFigures, type LoadRun } from './load-report.ts';
+import { figureText, type FigureLine } from './load-figures.ts';
+import { accountHolds, groupOf, quantile, type LoadRun } from './load-report.ts';
 
 interface Line {
   readonly name: string;
@@ -15,9 +16,8 @@ export function escapeHtml(text: string): string {
 }
 
 /** The report as one page without anything outside of it. */
-export function reportPage(run: LoadRun, baseline?: LoadFigures): string {
-  const { options, accounting, samples, events } = run;
-  const figures = figuresOf(run);
+export function reportPage(run: LoadRun, figures: readonly FigureLine[]): string {
+  const { options, samples, events } = run;
   const perSecond: Line[] = [
     { name: 'results', points: lengths(samples).map(([atS, s, index]) => [atS, (samples[index]?.results ?? 0) / s]) },
   ];
@@ -33,60 +33,84 @@ export function reportPage(run: LoadRun, baseline?: LoadFigures): string {
         ),
       ]),
   }));
-  const series = (read: (sample: LoadRun['samples'][number]) => Readonly<Record<string, number>>): Line[] =>
-    [...new Set(samples.flatMap((sample) => Object.keys(read(sample))))].slice(0, mostLines).map((name) => ({
-      name,
-      points: samples.flatMap((sample) => {
-        const value = read(sample)[name];
-        return value === undefined ? [] : [[sample.atS, value] as const];
-      }),
-    }));
   const lag: Line[] = [
     {
       name: 'lag',
       points: samples.flatMap(({ atS, lag: frames }) => (frames === undefined ? [] : [[atS, frames] as const])),
     },
   ];
-  const marks = events.map(({ atS }) => atS);
-  const rows = figureLines(figures, baseline)
-    .map(([name, now, before]) => `<tr><td>${escapeHtml(name)}<td>${escapeHtml(now)}<td>${escapeHtml(before)}`)
-    .join('\n');
-  const verdict = accountHolds(accounting)
-    ? `<p class="good">Accounting holds: ${String(accounting.framesSent)} frames of ${String(options.cameras)} cameras, each in one result.`
-    : `<p class="bad">Accounting does not hold: ${String(accounting.lost)} lost, ${String(accounting.repeated)} repeated, ${String(accounting.reordered)} out of order. ${escapeHtml(accounting.violations.join('; '))}`;
+  const marks = events.filter(({ kind }) => kind === 'fault').map(({ atS }) => atS);
+  const load = `${String(options.cameras)} cameras of ${String(options.fps)} fps, ${String(options.workers)} workers of ${options.model ?? `${String(options.simulatedMs)} ms a frame`}, faults: ${options.faults.join(', ') || 'none'}`;
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Load test ${escapeHtml(run.startedAt)}</title>
 <style>body{font:15px/1.5 system-ui,sans-serif;max-width:760px;margin:2rem auto;padding:0 1rem;color:#1c1c1c;background:#fff}
-table{border-collapse:collapse}td,th{padding:.15rem .9rem .15rem 0;text-align:left;border-bottom:1px solid #ddd}
+table{border-collapse:collapse}td,th{padding:.15rem .9rem .15rem 0;text-align:left;border-bottom:1px solid #ddd}td.number{text-align:right}
 svg{display:block;width:100%;height:auto}text{font:11px system-ui,sans-serif;fill:#444}.good{color:#15803d}.bad{color:#b91c1c}</style>
 <h1>Load test</h1>
-<p>${escapeHtml(run.startedAt)}: ${String(options.cameras)} cameras of ${String(options.fps)} fps, ${String(options.workers)} workers of ${String(options.simulatedMs)} ms a frame, fault: ${options.fault}.
-${verdict}
-<table><tr><th>figure<th>this run<th>${baseline === undefined ? '' : 'baseline'}
-${rows}</table>
+<p>${escapeHtml(`${run.startedAt}: ${load}.`)}
+${verdict(run)}
+${figureTable(figures, options.tolerance)}
 ${chart('Results a second', perSecond, marks)}
 ${chart('Age of results, ms', ages, marks)}
 ${chart(
   'Frames dropped a second, by reason',
-  series(({ dropped }) => dropped),
+  series(samples, ({ dropped }) => dropped),
   marks,
 )}
 ${chart(
   'CPU, cores',
-  series(({ cpu }) => cpu),
+  series(samples, ({ cpu }) => cpu),
   marks,
 )}
 ${chart(
   'Memory, MB',
-  series(({ rssMb }) => rssMb),
+  series(samples, ({ rssMb }) => rssMb),
   marks,
 )}
 ${chart('Lag, frames', lag, marks)}
-<h2>Events</h2><ul>${events.map(({ atS, text }) => `<li>${atS.toFixed(1)} s: ${escapeHtml(text)}`).join('')}</ul>
+<h2>Timeline</h2><ul>${events.map(({ atS, text, kind }) => `<li${kind === 'fault' ? ' class="bad"' : ''}>${atS.toFixed(1)} s: ${escapeHtml(text)}`).join('')}</ul>
 <h2>Machine and options</h2><table>${Object.entries({ ...run.machine, ...options })
     .map(([name, value]) => `<tr><td>${escapeHtml(name)}<td>${escapeHtml(String(value))}`)
     .join('')}</table>
 `;
+}
+
+function verdict({ accounting }: LoadRun): string {
+  const { framesSent, cameras, records, lost, repeated, reordered, violations } = accounting;
+  return accountHolds(accounting)
+    ? `<p class="good">Accounting holds: ${String(framesSent)} frames of ${String(cameras)} cameras, each in one of ${String(records)} records.`
+    : `<p class="bad">Accounting does not hold: ${String(lost)} lost, ${String(repeated)} repeated, ${String(reordered)} out of order. ${escapeHtml(violations.join('; '))}`;
+}
+
+function figureTable(figures: readonly FigureLine[], tolerance: number): string {
+  const isCompared = figures.some(({ baseline }) => baseline !== undefined);
+  const rows = figures.map((line) => {
+    const { name, value, baseline, ratio, isRegression } = line;
+    const cells = isCompared
+      ? `<td class="number">${escapeHtml(figureText(baseline, line))}<td class="number${isRegression ? ' bad' : ''}">${ratio === undefined ? '' : ratio.toFixed(2)}`
+      : '';
+    return `<tr><td>${escapeHtml(name)}<td class="number">${escapeHtml(figureText(value, line))}${cells}`;
+  });
+  const heads = isCompared ? '<th>baseline<th>ratio' : '';
+  const words = isCompared ? `<p>Red: worse than the baseline by more than ${String(tolerance * 100)} %.` : '';
+  return `<table><tr><th>figure<th>this run${heads}\n${rows.join('\n')}</table>${words}`;
+}
+
+/** A line for each name; where there are too many to tell them apart, for each kind: `worker 3` and `worker 4` are both `worker`. */
+function series(
+  samples: LoadRun['samples'],
+  read: (sample: LoadRun['samples'][number]) => Readonly<Record<string, number>>,
+): Line[] {
+  const names = new Set(samples.flatMap((sample) => Object.keys(read(sample))));
+  const nameOf = names.size > mostLines ? groupOf : (name: string): string => name;
+  const lines = new Map<string, [number, number][]>();
+  for (const sample of samples) {
+    const sums = new Map<string, number>();
+    for (const [name, value] of Object.entries(read(sample)))
+      sums.set(nameOf(name), (sums.get(nameOf(name)) ?? 0) + value);
+    for (const [name, value] of sums) lines.set(name, [...(lines.get(name) ?? []), [sample.atS, value]]);
+  }
+  return [...lines].slice(0, mostLines).map(([name, points]) => ({ name, points }));
 }
 
 /** End, length and index of each sample but the first. */

@@ -15,14 +15,32 @@ export interface LoadSample {
 }
 
 export interface LoadAccounting {
-  /** Frames that the cameras had, dropped ones included. */
+  /** Frames that the cameras had, dropped ones included; of cameras by RTSP those that the records speak of. */
   readonly framesSent: number;
   readonly framesInResults: number;
+  readonly records: number;
+  readonly cameras: number;
   readonly lost: number;
   readonly repeated: number;
   readonly reordered: number;
-  /** Camera and account of the first ones that do not hold. */
+  /** Found by the code of `sightline results verify` in the topics. */
+  readonly violationCount: number;
+  /** Camera and account of the first ones. */
   readonly violations: readonly string[];
+}
+
+export interface LoadEvent {
+  readonly atS: number;
+  readonly text: string;
+  /** What was done to the run, or what a process said. */
+  readonly kind: 'fault' | 'words';
+}
+
+/** How long a camera was without results after a fault, at most. */
+export interface LoadSilence {
+  readonly fault: string;
+  readonly longestS: number;
+  readonly camera: string;
 }
 
 export interface LoadRun {
@@ -30,7 +48,8 @@ export interface LoadRun {
   readonly options: LoadOptions;
   readonly machine: Readonly<Record<string, string | number>>;
   readonly samples: readonly LoadSample[];
-  readonly events: readonly { readonly atS: number; readonly text: string }[];
+  readonly events: readonly LoadEvent[];
+  readonly silences: readonly LoadSilence[];
   readonly accounting: LoadAccounting;
 }
 
@@ -47,6 +66,8 @@ export interface LoadFigures {
   readonly cpuMsPerResult: Readonly<Record<string, number>>;
   readonly peakRssMb: Readonly<Record<string, number>>;
   readonly peakLag: number;
+  /** Seconds, by fault. */
+  readonly longestSilenceS: Readonly<Record<string, number>>;
 }
 
 export function quantile(sorted: readonly number[], share: number): number {
@@ -54,7 +75,7 @@ export function quantile(sorted: readonly number[], share: number): number {
 }
 
 /** `worker 3` and `worker 4` are both `worker`. */
-function groupOf(process: string): string {
+export function groupOf(process: string): string {
   return process.replace(/ \d+$/, '');
 }
 
@@ -95,36 +116,10 @@ export function figuresOf(run: LoadRun): LoadFigures {
     ),
     peakRssMb,
     peakLag: Math.max(0, ...measured.map(({ lag }) => lag ?? 0)),
+    longestSilenceS: Object.fromEntries(run.silences.map(({ fault, longestS }) => [fault, longestS])),
   };
 }
 
-export function accountHolds({ lost, repeated, reordered, violations }: LoadAccounting): boolean {
-  return lost === 0 && repeated === 0 && reordered === 0 && violations.length === 0;
-}
-
-/** Lines of a report, with those of the baseline beside them. */
-export function figureLines(figures: LoadFigures, baseline?: LoadFigures): (readonly [string, string, string])[] {
-  const lines: (readonly [string, string, string])[] = [];
-  const add = (name: string, read: (of: LoadFigures) => number | undefined, digits: number, unit = ''): void => {
-    const show = (of: LoadFigures | undefined): string => {
-      const value = of === undefined ? undefined : read(of);
-      return value === undefined || !Number.isFinite(value) ? '' : `${value.toFixed(digits)}${unit}`;
-    };
-    lines.push([name, show(figures), show(baseline)]);
-  };
-  add('results a second', (of) => of.resultsPerSecond, 1);
-  add('offered, of what the accelerators can', (of) => of.offered, 3);
-  add('achieved, of what the accelerators can', (of) => of.efficiency, 3);
-  add('age p50', (of) => of.ageMs.p50, 0, ' ms');
-  add('age p95', (of) => of.ageMs.p95, 0, ' ms');
-  add('age p99', (of) => of.ageMs.p99, 0, ' ms');
-  add('longest standstill', (of) => of.longestStandstillS, 1, ' s');
-  for (const group of Object.keys(figures.cpuMsPerResult))
-    add(`CPU of ${group} a result`, (of) => of.cpuMsPerResult[group], 2, ' ms');
-  for (const group of Object.keys(figures.peakRssMb))
-    add(`memory of ${group}, most`, (of) => of.peakRssMb[group], 0, ' MB');
-  add('lag, most', (of) => of.peakLag, 0, ' frames');
-  for (const reason of Object.keys(figures.droppedByReason))
-    add(`dropped: ${reason}`, (of) => of.droppedByReason[reason] ?? 0, 0, ' frames');
-  return lines;
+export function accountHolds({ lost, repeated, reordered, violationCount }: LoadAccounting): boolean {
+  return lost === 0 && repeated === 0 && reordered === 0 && violationCount === 0;
 }

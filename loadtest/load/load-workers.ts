@@ -1,36 +1,43 @@
 /** A process of the load test: one or more inference workers as `sightline service inference` has them, each with a simulated accelerator. */
+import { readRedisEnvironment } from '#shared/runtime/redis-environment';
+import { openRedisByteCache } from '#shared/store/redis/redis-byte-cache';
 import { createMetricStore } from '#shared/core/metric-store';
 import { createRolloutController } from '#shared/core/rollout/rollout-controller';
 import { createMemoryRolloutLog } from '#shared/core/rollout/rollout-log';
 import { systemClock } from '#shared/runtime/system-clock';
 import { createInferenceWorker } from '../../cli/service/inference-worker.ts';
+import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
 import { connect, stderrLogger, type LoadMeeting } from './load-connection.ts';
 import { createSimulatedEngine, loadProducer, simulatedDecoder } from './simulated-engine.ts';
 
-const { meeting, count, serviceMs } = JSON.parse(process.argv[2] ?? '{}') as {
+const { meeting, count, serviceMs, wantsCache } = JSON.parse(process.argv[2] ?? '{}') as {
   readonly meeting: LoadMeeting;
   readonly count: number;
   readonly serviceMs: number;
+  readonly wantsCache: boolean;
 };
+const redis = wantsCache ? readRedisEnvironment(process.env) : undefined;
+const common = { clock: systemClock, logger: stderrLogger };
 const workers = await Promise.all(
   Array.from({ length: count }, async () => {
     const metrics = createMetricStore();
     const engine = createSimulatedEngine(serviceMs);
+    const store =
+      redis && (await openRedisByteCache({ settings: redis, prefix: `${meeting.prefix}:`, ...common, metrics }));
     return createInferenceWorker({
       connection: await connect(meeting),
       inference: createInferenceService({
         engine,
         decoder: simulatedDecoder,
+        cacheOf: ({ digest }) => store && createDetectionCache({ cache: store, digest, rules: '', ttlMs: 600_000 }),
         producer: loadProducer,
-        clock: systemClock,
-        logger: stderrLogger,
+        ...common,
         metrics,
       }),
       rollouts: createRolloutController({
         log: createMemoryRolloutLog(),
-        clock: systemClock,
-        logger: stderrLogger,
+        ...common,
         judges: false,
       }),
       maxInFlight: engine.workers + 2,

@@ -1,31 +1,37 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import type { Subscription } from '#shared/bus/message-bus';
 import { initialise } from '../../cli/service/init.ts';
 import type { ServiceConnection } from '../../cli/service/service-connection.ts';
 import { startKafka, type KafkaServer } from '../../test/support/kafka-server.ts';
+import { LoadCluster } from './load-cluster.ts';
 import { connect, settingsOf, stderrLogger, type LoadMeeting } from './load-connection.ts';
+import { harm } from './load-faults.ts';
 import type { LoadOptions } from './load-options.ts';
-import { LoadProcess, usageOf } from './load-process.ts';
+import { startLoadRedis, type LoadRedis } from './load-redis.ts';
 import { startLoadRegistry } from './load-registry.ts';
-import type { LoadRun, LoadSample } from './load-report.ts';
-import { ResultAccount } from './result-account.ts';
+import type { LoadEvent, LoadRun, LoadSample } from './load-report.ts';
+import { lagOf, LoadSampler } from './load-samples.ts';
+import { accountOf, ResultAccount, verifyTopics } from './result-account.ts';
 
 const sessionSeconds = 1.5;
 /** After measuring, for what is still on its way. */
 const settleLimitMs = 60_000;
+const lagLimitMs = 500;
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, delayMs)));
+
+export interface LoadStage {
+  /** An empty directory for files of its own. */
+  readonly folder: string;
+  readonly progress: (text: string) => void;
+  readonly signal: AbortSignal;
+}
 
 /**
  * One run from an empty broker to the account of its frames. Everything it started has ended when it resolves or rejects; it rejects with the
  * signal's reason.
  */
-export async function runLoad(
-  options: LoadOptions,
-  progress: (text: string) => void,
-  signal: AbortSignal,
-): Promise<LoadRun> {
+export async function runLoad(options: LoadOptions, { folder, progress, signal }: LoadStage): Promise<LoadRun> {
   const undo: (() => Promise<void>)[] = [];
   const stopped = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
@@ -36,6 +42,8 @@ export async function runLoad(
     undo.push(() => server.stop());
     const registry = await startLoadRegistry();
     undo.push(() => registry.close());
+    const redis = options.redis ? await startLoadRedis() : undefined;
+    if (redis !== undefined) undo.push(() => redis.stop());
     const meeting: LoadMeeting = {
       brokers: server.brokers,
       registryUrl: registry.url,
@@ -50,7 +58,7 @@ export async function runLoad(
       logger: stderrLogger,
       signal: AbortSignal.timeout(60_000),
     });
-    return await measure(options, { server, connection, meeting, undo, progress, signal });
+    return await measure(options, { server, redis, connection, meeting, folder, undo, progress, signal });
   };
   try {
     return await Promise.race([whole(), stopped]);
@@ -59,207 +67,82 @@ export async function runLoad(
   }
 }
 
-interface Stage {
+interface Servers extends LoadStage {
   readonly server: KafkaServer;
+  readonly redis: LoadRedis | undefined;
   readonly connection: ServiceConnection;
   readonly meeting: LoadMeeting;
   readonly undo: (() => Promise<void>)[];
-  readonly progress: (text: string) => void;
-  readonly signal: AbortSignal;
 }
 
-async function measure(options: LoadOptions, stage: Stage): Promise<LoadRun> {
-  const { connection, meeting, undo, progress } = stage;
+async function measure(options: LoadOptions, servers: Servers): Promise<LoadRun> {
+  const { connection, meeting, server, redis, folder, undo, progress, signal } = servers;
   const startedAt = new Date().toISOString();
-  const zeroMs = { value: Infinity };
-  const events: { atS: number; text: string }[] = [];
-  const atS = (): number =>
-    Number.isFinite(zeroMs.value) ? (performance.now() - zeroMs.value) / 1_000 : -options.warmUpS;
-  const note = (text: string): void => {
-    if (events.length < 500) events.push({ atS: atS(), text });
+  const events: LoadEvent[] = [];
+  let zeroMs = Infinity;
+  const atS = (): number => (Number.isFinite(zeroMs) ? (performance.now() - zeroMs) / 1_000 : -options.warmUpS);
+  const note = (text: string, kind: LoadEvent['kind'] = 'words'): void => {
+    if (events.length < 500 || kind === 'fault') events.push({ atS: atS(), text, kind });
     progress(text);
   };
-  const workers: LoadProcess[] = [];
-  const startWorkers = async (count: number): Promise<void> => {
-    stage.signal.throwIfAborted();
-    const process = new LoadProcess(
-      `worker ${String(workers.length + 1)}`,
-      'load-workers.ts',
-      { meeting, count, serviceMs: options.simulatedMs },
-      note,
-    );
-    workers.push(process);
-    undo.push(() => process.end(15_000));
-    await process.line(0, 120_000);
-  };
+  const cluster = new LoadCluster({
+    ...{ options, meeting, folder, undo, signal },
+    redis: redis?.environment ?? {},
+    note: (text) => note(text),
+  });
   const account = new ResultAccount();
-  const current = newSecond();
-  const subscription = await readResults(connection, meeting, account, current);
+  const sampler = new LoadSampler();
+  const subscription = await sampler.read(connection, meeting, account);
   subscription.failed.catch((error: unknown) => note(`the reader failed: ${String(error)}`));
   progress(`starting ${String(options.workers)} workers`);
-  // A few at a time: each that joins has the group shared out anew.
+  // One process at a time: each that joins has the group shared out anew.
   for (let left = options.workers; left > 0; left -= options.workersPerProcess)
-    await startWorkers(Math.min(left, options.workersPerProcess));
-  const cameras = new LoadProcess(
-    'cameras',
-    'load-cameras.ts',
-    {
-      meeting,
-      cameras: options.cameras,
-      fps: options.fps,
-      frameBytes: options.frameBytes,
-      deadlineMs: options.deadlineMs,
-    },
-    note,
-  );
-  undo.push(() => cameras.end(15_000));
-  await cameras.line(0, 60_000);
-  zeroMs.value = performance.now() + options.warmUpS * 1_000;
+    await cluster.startWorkers(Math.min(left, options.workersPerProcess));
+  await cluster.startCameras();
+  zeroMs = performance.now() + options.warmUpS * 1_000;
   progress(`${String(options.cameras)} cameras send; measuring for ${String(options.durationS)} s`);
 
+  const { workersPerProcess, faults, durationS, warmUpS } = options;
+  const silences: { readonly fault: string; readonly silence: ReturnType<ResultAccount['watchSilence']> }[] = [];
+  const harming = (async (): Promise<void> => {
+    for (const [index, fault] of faults.entries()) {
+      await pause(zeroMs + (durationS * 1_000 * (index + 1)) / (faults.length + 1) - performance.now());
+      silences.push({ fault, silence: account.watchSilence(performance.now()) });
+      await harm(fault, { server, redis, cluster, workersPerProcess, note: (text) => note(text, 'fault') });
+    }
+  })();
+  harming.catch(() => undefined); // awaited below
+  const watched = (): { name: string; pid: number }[] => [
+    ...cluster.all.filter(({ ended }) => !ended),
+    // With what it started and nothing else counts: Redis, and the cameras' RTSP server.
+    { name: 'reader', pid: process.pid },
+    ...server.nodes.map(({ pid }) => ({ name: 'broker', pid })),
+  ];
   const samples: LoadSample[] = [];
-  const sampler = createSampler(stage, () => [cameras, ...workers], current);
-  const fault = pause((options.warmUpS + options.durationS / 2) * 1_000).then(() =>
-    harm(options, stage, workers, startWorkers, note),
-  );
-  fault.catch(() => undefined); // awaited below
-  sampler(atS());
-  for (let second = 1; second <= options.warmUpS + options.durationS; second += 1) {
-    stage.signal.throwIfAborted();
-    await pause(zeroMs.value - options.warmUpS * 1_000 + second * 1_000 - performance.now());
-    const sample = sampler(atS(), await lagOf(connection, meeting));
+  sampler.sample(atS(), watched());
+  for (let second = 1; second <= warmUpS + durationS; second += 1) {
+    signal.throwIfAborted();
+    await pause(zeroMs - warmUpS * 1_000 + second * 1_000 - performance.now());
+    const sample = sampler.sample(atS(), watched(), await lagOf(connection, meeting, lagLimitMs));
     samples.push(sample);
     if (second % 5 === 0)
       progress(`${sample.atS.toFixed(0)} s: ${String(sample.results)} results, lag ${String(sample.lag ?? '?')}`);
-    if (cameras.ended) throw new Error('the cameras ended');
+    if (!cluster.hasCameras) throw new Error('the cameras ended');
   }
-  await fault;
-  cameras.signal('SIGTERM');
-  const lastSent = JSON.parse(await cameras.line(1, 60_000)) as Record<string, number>;
+  await harming;
+  const answers = silences.map(({ fault, silence }) => ({ fault, ...silence() }));
+  const lastSent = await cluster.stopCameras();
   progress('cameras have stopped; waiting for the rest');
   const deadlineMs = performance.now() + settleLimitMs + backlogMs(options, samples);
-  while (!account.hasAll(lastSent) && performance.now() < deadlineMs) await pause(100);
-  return { startedAt, options, machine: machineFacts(), samples, events, accounting: account.report(lastSent) };
+  while ((await lagOf(connection, meeting, lagLimitMs)) !== 0 && performance.now() < deadlineMs) await pause(200);
+  progress('verifying the topics');
+  const accounting = accountOf(await verifyTopics(meeting), account.counts, lastSent);
+  return { startedAt, options, machine: machineFacts(), samples, events, silences: answers, accounting };
 }
 
 /** What is left to do at the end of an overload takes as long as the accelerators need for it. */
 function backlogMs({ simulatedMs, workers }: LoadOptions, samples: readonly LoadSample[]): number {
   return (2 * (samples.at(-1)?.lag ?? 0) * simulatedMs) / workers;
-}
-
-interface Second {
-  results: number;
-  agesMs: number[];
-  dropped: Record<string, number>;
-}
-
-function newSecond(): Second {
-  return { results: 0, agesMs: [], dropped: {} };
-}
-
-function readResults(
-  { bus, topics }: ServiceConnection,
-  meeting: LoadMeeting,
-  account: ResultAccount,
-  second: Second,
-): Promise<Subscription> {
-  const readTo = new Map<number, bigint>();
-  return bus.consume(topics.detections, { group: `${meeting.prefix}.reader`, maxInFlight: 64 }, (message) => {
-    // At least once: what stands at one offset counts once.
-    const { value } = message;
-    const { partition, offset } = message;
-    if (offset <= (readTo.get(partition) ?? -1n)) return Promise.resolve();
-    readTo.set(partition, offset);
-    account.add(value);
-    second.results += 1;
-    second.agesMs.push(Date.now() - value.header.capture_time / 1_000);
-    const { drops_by_reason: reasons, frames_dropped_deadline: expired, frames_failed: failed } = value.accounting;
-    for (const [reason, count] of [
-      ...Object.entries(reasons),
-      ['deadline', expired] as const,
-      ['failed', failed] as const,
-    ])
-      if (count > 0) second.dropped[reason] = (second.dropped[reason] ?? 0) + count;
-    return Promise.resolve();
-  });
-}
-
-function createSampler(
-  { server }: Stage,
-  processes: () => readonly LoadProcess[],
-  second: Second,
-): (atS: number, lag?: number) => LoadSample {
-  const before = new Map<number, number>();
-  let lastS = 0;
-  return (atS, lag) => {
-    const watched = [
-      ...processes().map(({ name, pid }) => ({ name, pid })),
-      { name: 'reader', pid: process.pid },
-      ...server.nodes.map(({ pid }, index) => ({ name: `broker ${String(index + 1)}`, pid })),
-    ];
-    const [cpu, rssMb]: [Record<string, number>, Record<string, number>] = [{}, {}];
-    for (const { name, pid } of watched) {
-      const usage = usageOf(pid);
-      if (usage === undefined) continue;
-      const spentS = usage.cpuS - (before.get(pid) ?? usage.cpuS);
-      before.set(pid, usage.cpuS);
-      cpu[name] = spentS / Math.max(atS - lastS, 1e-3);
-      rssMb[name] = usage.rssMb;
-    }
-    lastS = atS;
-    const sample: LoadSample = { atS, ...second, cpu, rssMb, lag };
-    Object.assign(second, newSecond());
-    return sample;
-  };
-}
-
-async function lagOf({ bus, topics }: ServiceConnection, { prefix }: LoadMeeting): Promise<number | undefined> {
-  const ask = async (): Promise<number> => {
-    const [ends, committed] = await Promise.all([
-      bus.admin.offsets(topics.frames.name),
-      bus.admin.committed(`${prefix}.inference`, topics.frames.name),
-    ]);
-    let lag = 0;
-    for (const [partition, { first, end }] of ends) lag += Number(end - (committed.get(partition) ?? first));
-    return lag;
-  };
-  // A broker that is away must not stop the clock.
-  return Promise.race([ask().catch(() => undefined), pause(500).then(() => undefined)]);
-}
-
-async function harm(
-  { fault, workersPerProcess }: LoadOptions,
-  { server }: Stage,
-  workers: readonly LoadProcess[],
-  startWorkers: (count: number) => Promise<void>,
-  note: (text: string) => void,
-): Promise<void> {
-  const [victim] = workers;
-  switch (fault) {
-    case 'none':
-      return;
-    case 'kill-worker':
-    case 'stop-worker':
-      victim?.signal(fault === 'kill-worker' ? 'SIGKILL' : 'SIGTERM');
-      note(`${fault}: ${victim?.name ?? ''}`);
-      await startWorkers(workersPerProcess);
-      note('another one is ready');
-      return;
-    case 'freeze-worker':
-      victim?.signal('SIGSTOP');
-      note(`frozen: ${victim?.name ?? ''}`);
-      await pause(3_000);
-      victim?.signal('SIGCONT');
-      note('thawed');
-      await startWorkers(workersPerProcess);
-      return;
-    case 'broker-restart':
-      await server.nodes[0]?.kill();
-      note('broker killed');
-      await pause(1_000);
-      await server.nodes[0]?.restart();
-      note('broker is back');
-  }
 }
 
 function machineFacts(): Record<string, string | number> {

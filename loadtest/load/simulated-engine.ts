@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '#shared/core/errors';
+import type { InputGeometry } from '#shared/core/inference-geometry';
 import type { EngineOutcome, EngineState, ImageDecoder, InferenceEngine } from '../../services/inference/core/ports.ts';
+
+/** That of the bundled model: pictures of real ingests are made for it. One of another size would be scaled by the worker, at 50 ms of CPU. */
+export const simulatedInput: InputGeometry = {
+  widthPx: 352,
+  heightPx: 288,
+  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114 },
+};
 
 const manifest: InferenceEngine['manifest'] = {
   name: 'simulated',
@@ -10,14 +18,12 @@ const manifest: InferenceEngine['manifest'] = {
   family: 'yolox',
   input: {
     name: 'image',
-    widthPx: 416,
-    heightPx: 416,
+    ...simulatedInput,
     layout: 'NCHW',
     dtype: 'float32',
     channelOrder: 'BGR',
     mean: [0, 0, 0],
     std: [1, 1, 1],
-    resize: { mode: 'stretch' },
   },
   outputs: { strides: [8, 16, 32] },
   labels: ['object'],
