@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { renderDemoScene } from '../../cli/demo/demo-scene.ts';
 import { startRtspServer } from '../../test/support/rtsp-server.ts';
 import type { LoadMeeting } from './load-connection.ts';
@@ -21,6 +23,8 @@ export interface LoadClusterOptions {
 }
 
 const script = (name: string): string => join(import.meta.dirname, name);
+/** As docker-compose.yml has it. */
+const leaseSeconds = 3;
 const readyLimitMs = 120_000;
 const stopLimitMs = 30_000;
 
@@ -93,8 +97,7 @@ export class LoadCluster {
 
   async #startRtspCameras(): Promise<void> {
     const { options, folder, undo } = this.#options;
-    const clip = join(folder, 'scene.mp4');
-    await renderDemoScene('ffmpeg', clip);
+    const clip = await renderClip(folder);
     const mounts = Object.fromEntries(cameraNames(options.cameras).map((name) => [`/${name}`, clip]));
     const server = await startRtspServer({ mounts });
     undo.push(() => server.stop());
@@ -123,6 +126,7 @@ export class LoadCluster {
         SCHEMA_REGISTRY_URL: meeting.registryUrl,
         SIGHTLINE_TOPICS_PREFIX: meeting.prefix,
         SIGHTLINE_SESSION_TIMEOUT_S: String(meeting.sessionSeconds),
+        SIGHTLINE_LEASE_S: String(leaseSeconds),
         SIGHTLINE_STATE_DIR: folder,
         // Its input is that of the simulated accelerator too.
         SIGHTLINE_MODEL: options.model ?? 'sightline-nano',
@@ -130,7 +134,8 @@ export class LoadCluster {
       },
       (line) => {
         if (line.includes(sign)) ready.resolve(undefined);
-        if (/"level":"(warn|error)"/.test(line)) note(`${name}: ${line.slice(0, 300)}`);
+        const trouble = troubleOf(line);
+        if (trouble !== undefined) note(`${name}: ${trouble.slice(0, 300)}`);
       },
     );
     into.push(process);
@@ -155,6 +160,27 @@ export class LoadCluster {
     const process = new LoadProcess({ name, args: [...profile, ...args], environment, onWords });
     undo.push(() => process.end(stopLimitMs));
     return process;
+  }
+}
+
+/** The scene of the demo as cameras send it. */
+async function renderClip(folder: string): Promise<string> {
+  const [scene, clip] = [join(folder, 'scene.mp4'), join(folder, 'clip.mp4')];
+  await renderDemoScene('ffmpeg', scene);
+  const encoder = ['-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '0', '-g', '20'];
+  await promisify(execFile)('ffmpeg', ['-v', 'error', '-nostdin', '-y', '-i', scene, ...encoder, clip]);
+  return clip;
+}
+
+/** A line of a service's log, if it tells of trouble. */
+function troubleOf(line: string): string | undefined {
+  if (!/"level":"(warn|error)"/.test(line)) return undefined;
+  try {
+    // Lines of our own logger.
+    const { camera, msg, reason } = JSON.parse(line) as Partial<Record<'camera' | 'msg' | 'reason', string>>;
+    return [camera, msg, reason].filter((word) => word !== undefined).join(', ');
+  } catch {
+    return line;
   }
 }
 

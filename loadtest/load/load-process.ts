@@ -116,7 +116,8 @@ export function usageOfTrees(pids: readonly number[]): Map<number, Usage> {
     while (at !== undefined && at > 1 && !roots.has(at)) at = entries.get(at)?.parent;
     const root = at === undefined ? undefined : roots.get(at);
     if (root === undefined) continue;
-    root.cpuS += entry.cpuS + entry.cpuOfEndedS;
+    // What ended under ourselves was one of those that count for themselves.
+    root.cpuS += entry.cpuS + (at === process.pid ? 0 : entry.cpuOfEndedS);
     root.rssMb += entry.rssMb;
   }
   return roots;

@@ -3,11 +3,12 @@ import { accountHolds, groupOf, quantile, type LoadRun } from './load-report.ts'
 
 interface Line {
   readonly name: string;
-  readonly points: readonly (readonly [number, number])[];
+  /** A value for each sample; undefined where there is none. */
+  readonly values: readonly (number | undefined)[];
 }
 
 const colours = ['#1668c7', '#c2410c', '#15803d', '#7e22ce', '#a16207', '#0e7490', '#be123c', '#4d7c0f'];
-const [width, height, left, bottom] = [720, 200, 56, 24];
+const [width, height, left, bottom] = [720, 170, 56, 24];
 /** More lines than colours are not told apart. */
 const mostLines = colours.length;
 
@@ -18,28 +19,16 @@ export function escapeHtml(text: string): string {
 /** The report as one page without anything outside of it. */
 export function reportPage(run: LoadRun, figures: readonly FigureLine[]): string {
   const { options, samples, events } = run;
-  const perSecond: Line[] = [
-    { name: 'results', points: lengths(samples).map(([atS, s, index]) => [atS, (samples[index]?.results ?? 0) / s]) },
+  const [atS, marks] = [
+    samples.map((sample) => sample.atS),
+    events.filter(({ kind }) => kind === 'fault').map((event) => event.atS),
   ];
+  const plot = (title: string, lines: readonly Line[]): string => chart(title, atS, lines, marks);
+  const sorted = samples.map(({ agesMs }) => agesMs.toSorted((one, other) => one - other));
   const ages: Line[] = [0.5, 0.95, 0.99].map((share) => ({
     name: `p${String(share * 100)}`,
-    points: samples
-      .filter(({ agesMs }) => agesMs.length > 0)
-      .map(({ atS, agesMs }) => [
-        atS,
-        quantile(
-          agesMs.toSorted((one, other) => one - other),
-          share,
-        ),
-      ]),
+    values: sorted.map((own) => (own.length === 0 ? undefined : quantile(own, share))),
   }));
-  const lag: Line[] = [
-    {
-      name: 'lag',
-      points: samples.flatMap(({ atS, lag: frames }) => (frames === undefined ? [] : [[atS, frames] as const])),
-    },
-  ];
-  const marks = events.filter(({ kind }) => kind === 'fault').map(({ atS }) => atS);
   const load = `${String(options.cameras)} cameras of ${String(options.fps)} fps, ${String(options.workers)} workers of ${options.model ?? `${String(options.simulatedMs)} ms a frame`}, faults: ${options.faults.join(', ') || 'none'}`;
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Load test ${escapeHtml(run.startedAt)}</title>
@@ -50,25 +39,22 @@ svg{display:block;width:100%;height:auto}text{font:11px system-ui,sans-serif;fil
 <p>${escapeHtml(`${run.startedAt}: ${load}.`)}
 ${verdict(run)}
 ${figureTable(figures, options.tolerance)}
-${chart('Results a second', perSecond, marks)}
-${chart('Age of results, ms', ages, marks)}
-${chart(
+${plot('Results a second', [{ name: 'results', values: perSecond(samples) }])}
+${plot('Age of results, ms', ages)}
+${plot(
   'Frames dropped a second, by reason',
-  series(samples, ({ dropped }) => dropped),
-  marks,
+  series(samples, ({ dropped }) => dropped, 0),
 )}
-${chart(
+${plot(
   'CPU, cores',
-  series(samples, ({ cpu }) => cpu),
-  marks,
+  series(samples, ({ cpu }) => cpu, undefined),
 )}
-${chart(
+${plot(
   'Memory, MB',
-  series(samples, ({ rssMb }) => rssMb),
-  marks,
+  series(samples, ({ rssMb }) => rssMb, undefined),
 )}
-${chart('Lag, frames', lag, marks)}
-<h2>Timeline</h2><ul>${events.map(({ atS, text, kind }) => `<li${kind === 'fault' ? ' class="bad"' : ''}>${atS.toFixed(1)} s: ${escapeHtml(text)}`).join('')}</ul>
+${plot('Lag, frames', [{ name: 'lag', values: samples.map(({ lag }) => lag) }])}
+<h2>Timeline</h2><ul>${events.map(({ atS: at, text, kind }) => `<li${kind === 'fault' ? ' class="bad"' : ''}>${at.toFixed(1)} s: ${escapeHtml(text)}`).join('')}</ul>
 <h2>Machine and options</h2><table>${Object.entries({ ...run.machine, ...options })
     .map(([name, value]) => `<tr><td>${escapeHtml(name)}<td>${escapeHtml(String(value))}`)
     .join('')}</table>
@@ -100,52 +86,79 @@ function figureTable(figures: readonly FigureLine[], tolerance: number): string 
 function series(
   samples: LoadRun['samples'],
   read: (sample: LoadRun['samples'][number]) => Readonly<Record<string, number>>,
+  absent: number | undefined,
 ): Line[] {
   const names = new Set(samples.flatMap((sample) => Object.keys(read(sample))));
   const nameOf = names.size > mostLines ? groupOf : (name: string): string => name;
-  const lines = new Map<string, [number, number][]>();
-  for (const sample of samples) {
-    const sums = new Map<string, number>();
-    for (const [name, value] of Object.entries(read(sample)))
-      sums.set(nameOf(name), (sums.get(nameOf(name)) ?? 0) + value);
-    for (const [name, value] of sums) lines.set(name, [...(lines.get(name) ?? []), [sample.atS, value]]);
+  const lines = new Map<string, (number | undefined)[]>();
+  for (const [index, sample] of samples.entries()) {
+    for (const [name, value] of Object.entries(read(sample))) {
+      const values = lines.get(nameOf(name)) ?? Array.from({ length: samples.length }, () => absent);
+      values[index] = (values[index] ?? 0) + value;
+      lines.set(nameOf(name), values);
+    }
   }
-  return [...lines].slice(0, mostLines).map(([name, points]) => ({ name, points }));
+  return [...lines].slice(0, mostLines).map(([name, values]) => ({ name, values }));
 }
 
-/** End, length and index of each sample but the first. */
-function lengths(samples: LoadRun['samples']): (readonly [number, number, number])[] {
-  return samples.slice(1).map(({ atS }, index) => [atS, atS - (samples[index]?.atS ?? 0), index + 1]);
+function perSecond(samples: LoadRun['samples']): (number | undefined)[] {
+  return samples.map(({ atS, results }, index) => {
+    const before = samples[index - 1];
+    return before === undefined ? undefined : results / (atS - before.atS);
+  });
 }
 
-function chart(title: string, lines: readonly Line[], marks: readonly number[]): string {
-  const points = lines.flatMap((line) => line.points);
-  if (points.length === 0) return `<h2>${escapeHtml(title)}</h2><p>none`;
-  const times = points.map(([atS]) => atS);
-  const [firstS, lastS] = [Math.min(...times), Math.max(...times)];
-  const top = Math.max(...points.map(([, value]) => value), 1e-9);
-  const x = (atS: number): string =>
-    (left + ((atS - firstS) / Math.max(lastS - firstS, 1e-9)) * (width - left - 8)).toFixed(1);
+/** All charts of a report have the same times, so that what happened at once stands above each other. */
+function chart(title: string, atS: readonly number[], lines: readonly Line[], marks: readonly number[]): string {
+  const values = lines.flatMap((line) => line.values.filter((value) => value !== undefined));
+  if (values.length === 0) return `<h2>${escapeHtml(title)}</h2><p>none`;
+  const [firstS, lastS] = [Math.min(...atS), Math.max(...atS)];
+  const top = Math.max(...values, 1e-9);
+  const x = (at: number): string =>
+    (left + ((at - firstS) / Math.max(lastS - firstS, 1e-9)) * (width - left - 8)).toFixed(1);
   const y = (value: number): string => (height - bottom - (value / top) * (height - bottom - 10)).toFixed(1);
   const grid = [0, 0.5, 1].map(
     (share) =>
       `<path d="M${String(left)} ${y(top * share)}H${String(width)}" stroke="#e5e5e5"/><text x="${String(left - 6)}" y="${y(top * share)}" text-anchor="end">${short(top * share)}</text>`,
   );
   const drawn = lines.map(
-    ({ points: own }, index) =>
-      `<polyline fill="none" stroke-width="1.5" stroke="${colours[index % colours.length] ?? ''}" points="${own.map(([atS, value]) => `${x(atS)},${y(value)}`).join(' ')}"/>`,
+    (line, index) =>
+      `<path fill="none" stroke-width="1.5" stroke-linecap="round" stroke="${colours[index % colours.length] ?? ''}" d="${pathOf(line.values, atS, x, y)}"/>`,
   );
-  const faults = marks.filter((atS) => atS >= firstS && atS <= lastS);
-  const drawnFaults = faults.map(
-    (atS) => `<path d="M${x(atS)} 8V${String(height - bottom)}" stroke="#b91c1c" stroke-dasharray="3 3"/>`,
-  );
+  const drawnFaults = marks
+    .filter((at) => at >= firstS && at <= lastS)
+    .map((at) => `<path d="M${x(at)} 8V${String(height - bottom)}" stroke="#b91c1c" stroke-dasharray="3 3"/>`);
   const legend = lines.map(
     ({ name }, index) => `<span style="color:${colours[index % colours.length] ?? ''}">■</span> ${escapeHtml(name)}`,
   );
-  const axis = `<text x="${String(left)}" y="${String(height - 6)}">${firstS.toFixed(0)} s</text><text x="${String(width)}" y="${String(height - 6)}" text-anchor="end">${lastS.toFixed(0)} s</text>`;
-  return `<h2>${escapeHtml(title)}</h2><svg viewBox="0 0 ${String(width)} ${String(height)}" role="img" aria-label="${escapeHtml(title)}">${[...grid, ...drawn, ...drawnFaults, axis].join('')}</svg><p>${legend.join(' &nbsp; ')}`;
+  const axis = [firstS, (firstS + lastS) / 2, lastS].map(
+    (at, index) =>
+      `<text x="${x(at)}" y="${String(height - 6)}" text-anchor="${['start', 'middle', 'end'][index] ?? ''}">${at.toFixed(0)} s</text>`,
+  );
+  return `<h2>${escapeHtml(title)}</h2><svg viewBox="0 0 ${String(width)} ${String(height)}" role="img" aria-label="${escapeHtml(title)}">${[...grid, ...drawn, ...drawnFaults, ...axis].join('')}</svg><p>${legend.join(' &nbsp; ')}`;
+}
+
+/** Broken where there is no value; one between two gaps is a dot. */
+function pathOf(
+  values: Line['values'],
+  atS: readonly number[],
+  x: (at: number) => string,
+  y: (value: number) => string,
+): string {
+  let isOpen = false;
+  let path = '';
+  for (const [index, value] of values.entries()) {
+    if (value === undefined) {
+      isOpen = false;
+      continue;
+    }
+    const point = `${x(atS[index] ?? 0)} ${y(value)}`;
+    path += isOpen ? `L${point}` : `M${point}h0`;
+    isOpen = true;
+  }
+  return path;
 }
 
 function short(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(3);
+  return value === 0 ? '0' : value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(3);
 }

@@ -120,6 +120,7 @@ export function figuresOf(run: LoadRun): LoadFigures {
   };
 }
 
-export function accountHolds({ lost, repeated, reordered, violationCount }: LoadAccounting): boolean {
-  return lost === 0 && repeated === 0 && reordered === 0 && violationCount === 0;
+/** A run without a record shows nothing. */
+export function accountHolds({ records, lost, repeated, reordered, violationCount }: LoadAccounting): boolean {
+  return records > 0 && lost === 0 && repeated === 0 && reordered === 0 && violationCount === 0;
 }

@@ -13,6 +13,8 @@ interface CameraState {
 
 interface Watch {
   readonly fromMs: number;
+  /** The next fault's silences are its own. */
+  untilMs: number;
   longestMs: number;
   camera: string;
 }
@@ -43,9 +45,10 @@ export class ResultAccount {
     else [camera.epoch, camera.frameSeq] = [epoch, frameSeq];
   }
 
-  /** From now on; the answer is the longest time that a camera was without a result in the half minute after. */
+  /** The answer is the longest time that a camera was without a result from now until the next watch, half a minute at most. */
   watchSilence(nowMs: number): () => { readonly longestS: number; readonly camera: string } {
-    const watch: Watch = { fromMs: nowMs, longestMs: 0, camera: '' };
+    const watch: Watch = { fromMs: nowMs, untilMs: nowMs + watchedMs, longestMs: 0, camera: '' };
+    for (const earlier of this.#watches) earlier.untilMs = Math.min(earlier.untilMs, nowMs);
     this.#watches.push(watch);
     return () => {
       // Those that are silent to this moment.
@@ -61,8 +64,9 @@ export class ResultAccount {
 }
 
 function note(watch: Watch, camera: string, lastMs: number, nowMs: number): void {
-  if (nowMs < watch.fromMs || lastMs > watch.fromMs + watchedMs || nowMs - lastMs <= watch.longestMs) return;
-  watch.longestMs = nowMs - lastMs;
+  const silentMs = Math.min(nowMs, watch.untilMs) - lastMs;
+  if (nowMs < watch.fromMs || lastMs > watch.untilMs || silentMs <= watch.longestMs) return;
+  watch.longestMs = silentMs;
   watch.camera = camera;
 }
 

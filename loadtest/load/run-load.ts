@@ -15,6 +15,12 @@ import { lagOf, LoadSampler } from './load-samples.ts';
 import { accountOf, ResultAccount, verifyTopics } from './result-account.ts';
 
 const sessionSeconds = 1.5;
+/** As docker-compose.yml has them. */
+const brokerSettings = {
+  'group.min.session.timeout.ms': '500',
+  'broker.session.timeout.ms': '4000',
+  'broker.heartbeat.interval.ms': '500',
+};
 /** After measuring, for what is still on its way. */
 const settleLimitMs = 60_000;
 const lagLimitMs = 500;
@@ -38,7 +44,7 @@ export async function runLoad(options: LoadOptions, { folder, progress, signal }
   });
   const whole = async (): Promise<LoadRun> => {
     progress('starting Kafka');
-    const server = await startKafka({ config: { 'group.min.session.timeout.ms': '500' } });
+    const server = await startKafka({ config: brokerSettings });
     undo.push(() => server.stop());
     const registry = await startLoadRegistry();
     undo.push(() => registry.close());
