@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { vi } from 'vitest';
 import { registerAuditCommands } from '../../cli/commands/audit.ts';
 import { registerCameraCommands } from '../../cli/commands/camera.ts';
+import { registerEventsCommands } from '../../cli/commands/events.ts';
 import { registerStatusCommand } from '../../cli/commands/status.ts';
 import { registerTokenCommands } from '../../cli/commands/token.ts';
 import { toAppError, type AppError } from '#shared/core/errors';
@@ -18,6 +19,7 @@ export async function runApiCommand(args: readonly string[]): Promise<CommandOut
   const program = new Command('sightline').exitOverride().configureOutput({ outputError: () => undefined });
   registerAuditCommands(program);
   registerCameraCommands(program);
+  registerEventsCommands(program);
   registerStatusCommand(program);
   registerTokenCommands(program);
   const told = { stdout: '', stderr: '' };
