@@ -14,8 +14,8 @@ export interface CommandOutcome {
   readonly exitCode: number | undefined;
 }
 
-/** Runs a command that speaks to the API within this process, as `sightline` would. */
-export async function runApiCommand(args: readonly string[]): Promise<CommandOutcome> {
+/** Runs a command that speaks to the API within this process, as `sightline` would; one that never ends is interrupted when it has printed a text. */
+export async function runApiCommand(args: readonly string[], interruptAfter?: string): Promise<CommandOutcome> {
   const program = new Command('sightline').exitOverride().configureOutput({ outputError: () => undefined });
   registerAuditCommands(program);
   registerCameraCommands(program);
@@ -26,6 +26,7 @@ export async function runApiCommand(args: readonly string[]): Promise<CommandOut
   const spies = (['stdout', 'stderr'] as const).map((name) =>
     vi.spyOn(process[name], 'write').mockImplementation((text, ...rest) => {
       told[name] += String(text);
+      if (interruptAfter !== undefined && told[name].includes(interruptAfter)) process.emit('SIGINT');
       const done = rest.find((one) => typeof one === 'function');
       done?.();
       return true;
