@@ -42,6 +42,8 @@ export async function createJpegDecoder(pool: FrameBufferPool): Promise<JpegDeco
       // Into a buffer of ours: the library's memory cannot be handed over to another thread.
       const pixels = pool.take(widthPx * heightPx * 3);
       pixels.set(decoded.data);
+      // The garbage collector knows how much lies there and not that it is of no use: it looked through the whole heap every few frames.
+      if (decoded.data.buffer instanceof ArrayBuffer) decoded.data.buffer.transfer(0);
       return { format: 'rgb24', widthPx, heightPx, data: pixels };
     },
   };
