@@ -29,7 +29,7 @@ export function scaleImage(image: PixelImage, size: SizePx): PixelImage {
     const target = to[index];
     if (target !== undefined) scalePlane(image.data, plane, data, target);
   });
-  return { format: image.format, ...size, data };
+  return { ...image, ...size, data };
 }
 
 /** Where the values of one channel lie. */

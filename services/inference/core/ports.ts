@@ -1,4 +1,4 @@
-import type { JpegImage, PixelImage, Rgb24Image } from '#shared/core/frame';
+import type { JpegImage, PixelImage } from '#shared/core/frame';
 import type { ModelRef } from '#shared/core/rollout/rollout-state';
 import type { ModelManifest } from './model.ts';
 
@@ -37,7 +37,7 @@ export interface DetectOptions {
 
 /** Makes pixels of the pictures that other processes send. Rejects with an AppError for one that cannot be decoded. */
 export interface ImageDecoder {
-  decode(image: JpegImage): Promise<Rgb24Image>;
+  decode(image: JpegImage): Promise<PixelImage>;
 }
 
 /** `stalled`: every worker is in a run that should have ended long ago. It becomes `running` again when one comes back. */
