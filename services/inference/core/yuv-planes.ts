@@ -1,4 +1,5 @@
 import type { Yuv420Image } from '#shared/core/frame';
+import { loadKernel } from '#shared/core/web-assembly';
 import { fullRange, limitedRange, rgbOfYuv, yuv420Bytes, type YuvMatrix } from '#shared/core/yuv420';
 import { yuvPlanesWasm } from './yuv-planes-wasm.ts';
 
@@ -19,16 +20,6 @@ export interface YuvWriter {
   write(picture: Yuv420Image, start: number, rowLength: number, planes: TargetPlanes): void;
 }
 
-type WriteRows = (...facts: number[]) => void;
-
-/** The little of it that is used here; the types come with a browser's, which the services are not. */
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Memory: new (options: { initial: number }) => { readonly buffer: ArrayBuffer };
-  readonly Instance: new (module: object, imports: object) => { readonly exports: { readonly rows: WriteRows } };
-};
-
-const pageBytes = 65_536;
 const pixelsAtOnce = 8;
 
 /**
@@ -40,9 +31,7 @@ export function createYuvWriter(widthPx: number, heightPx: number): YuvWriter {
   const picturesAt = length * 4;
   // A step reads eight bytes where four are left of the last row of V.
   const bytes = picturesAt + yuv420Bytes({ widthPx, heightPx }) + 2 * pixelsAtOnce;
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / pageBytes) });
-  const module = new WebAssembly.Module(Buffer.from(yuvPlanesWasm, 'base64'));
-  const { rows: writeRows } = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  const { run: writeRows, memory } = loadKernel(yuvPlanesWasm, 'rows', bytes);
   const tensor = new Float32Array(memory.buffer, 0, length);
   const picture = new Uint8Array(memory.buffer, picturesAt);
 

@@ -1,6 +1,7 @@
 import type { SizePx } from './inference-geometry.ts';
 import { acTable, dcTable, lookupBits, symbolEnd, type HuffmanTable } from './jpeg-huffman.ts';
-import { inverseTransform } from './jpeg-transform.ts';
+import { jpegTransformWasm } from './jpeg-transform-wasm.ts';
+import { loadKernel, type Kernel } from './web-assembly.ts';
 import { yuv420Bytes } from './yuv420.ts';
 
 export type TakeBytes = (byteLength: number) => Uint8Array<ArrayBuffer>;
@@ -16,14 +17,17 @@ export interface BaselineJpegReader {
 
 /** The order in which the coefficients of a block are told, as places in its rows. */
 // prettier-ignore
-const zigzag = Uint8Array.of(
+const inRows = Uint8Array.of(
   0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
   35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 );
 
+/** The same as places in its columns, as the transform takes them. */
+const inColumns = inRows.map((place) => ((place & 7) << 3) | (place >> 3));
+
 const marker = { sof0: 0xc0, dht: 0xc4, soi: 0xd8, eoi: 0xd9, sos: 0xda, dqt: 0xdb, dri: 0xdd, app0: 0xe0, com: 0xfe };
-/** Read beyond the end of the scan, and seen as such: a window of 32 bits may hang over by as much. */
-const overhangBytes = 16;
+/** A block that begins within the scan reads at most this far beyond its end. */
+const overhangBytes = 512;
 /** The scratch memory of larger ones would be kept for good. */
 const maxSidePx = 2048;
 /** Coefficients times their step beyond this are no picture's. */
@@ -37,20 +41,31 @@ interface Component {
   predicted: number;
 }
 
-interface Plane {
-  data: Uint8Array;
-  readonly rowLength: number;
+/** What a picture of one size is put together in. */
+interface Canvas extends SizePx {
+  /** Groups of blocks: 16 by 16 pixels with their colours. */
+  readonly columns: number;
+  readonly rows: number;
+  readonly transform: Kernel;
+  /** Of one row of groups, six blocks each. */
+  readonly coefficients: Int16Array;
+  /** Whole groups; brightness, then the two colours. */
+  readonly planes: readonly [Uint8Array, Uint8Array, Uint8Array];
 }
+
+const groupCoefficients = 6 * 64;
+/** Where a row of groups as wide as any has ended; the transform keeps a block there in between. */
+const scratchAt = (maxSidePx / 16) * groupCoefficients * 2;
+const planesAt = scratchAt + 128;
 
 export function createBaselineJpegReader(): BaselineJpegReader {
   const quantisations: (Int32Array | undefined)[] = [];
   const dcTables: (HuffmanTable | undefined)[] = [];
   const acTables: (HuffmanTable | undefined)[] = [];
-  const coefficients = new Int32Array(64);
-  const workspace = new Int32Array(64);
   let scan = new DataView(new ArrayBuffer(64 * 1024));
   let bytes = new Uint8Array(scan.buffer);
-  let memory = [new Uint8Array(0), new Uint8Array(0), new Uint8Array(0)];
+  let scanBits = 0;
+  const canvasOf = createCanvases();
 
   /** Tables of the segments before the scan; where the scan begins, or undefined for another kind of picture. */
   function readHead(
@@ -128,8 +143,8 @@ export function createBaselineJpegReader(): BaselineJpegReader {
     return true;
   }
 
-  /** The bits of the scan without their stuffing; their number, or undefined unless the picture ends behind them. */
-  function unstuff(jpeg: Uint8Array, from: number): number | undefined {
+  /** Takes the bits of the scan without their stuffing; false unless the picture ends behind them. */
+  function unstuff(jpeg: Uint8Array, from: number): boolean {
     if (bytes.length < jpeg.length - from + overhangBytes) {
       bytes = new Uint8Array(2 * (jpeg.length - from) + overhangBytes);
       scan = new DataView(bytes.buffer);
@@ -137,7 +152,7 @@ export function createBaselineJpegReader(): BaselineJpegReader {
     let to = 0;
     for (let at = from; ;) {
       const next = jpeg.indexOf(0xff, at);
-      if (next < 0) return undefined;
+      if (next < 0) return false;
       const isStuffed = jpeg[next + 1] === 0;
       const part = jpeg.subarray(at, isStuffed ? next + 1 : next);
       bytes.set(part, to);
@@ -145,42 +160,40 @@ export function createBaselineJpegReader(): BaselineJpegReader {
       at = next + 2;
       if (isStuffed) continue;
       bytes.fill(0, to, to + overhangBytes);
-      return jpeg[next + 1] === marker.eoi && at === jpeg.length ? to * 8 : undefined;
+      scanBits = to * 8;
+      return jpeg[next + 1] === marker.eoi && at === jpeg.length;
     }
   }
 
   /** All blocks, left to right and top to bottom; false where the bits do not come out even. */
-  function readBlocks(components: readonly Component[], planes: readonly Plane[], size: SizePx, bits: number): boolean {
+  function readBlocks(
+    components: readonly Component[],
+    { columns, rows, transform, coefficients, planes }: Canvas,
+  ): boolean {
     const [luma, u, v] = components;
-    const [yPlane, uPlane, vPlane] = planes;
     if (luma === undefined || u === undefined || v === undefined) return false;
-    if (yPlane === undefined || uPlane === undefined || vPlane === undefined) return false;
-    const columns = Math.ceil(size.widthPx / 16);
-    const rows = Math.ceil(size.heightPx / 16);
+    const [yTo, uTo, vTo] = planes.map(({ byteOffset }) => byteOffset);
+    const [yRow, colourRow] = [columns * 16, columns * 8];
     let position = 0;
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
-        const y = row * 16 * yPlane.rowLength + column * 16;
-        const colour = row * 8 * uPlane.rowLength + column * 8;
-        position = readBlock(luma, position, yPlane, y);
-        position = readBlock(luma, position, yPlane, y + 8);
-        position = readBlock(luma, position, yPlane, y + 8 * yPlane.rowLength);
-        position = readBlock(luma, position, yPlane, y + 8 * yPlane.rowLength + 8);
-        position = readBlock(u, position, uPlane, colour);
-        position = readBlock(v, position, vPlane, colour);
-        if (position > bits) return false;
+        const at = column * groupCoefficients;
+        for (let block = 0; block < 4; block++) position = readBlock(luma, position, coefficients, at + 64 * block);
+        position = readBlock(u, position, coefficients, at + 256);
+        position = readBlock(v, position, coefficients, at + 320);
       }
+      if (position > scanBits) return false;
+      const [y, colour] = [row * 16 * yRow, row * 8 * colourRow];
+      transform(0, scratchAt, columns, (yTo ?? 0) + y, yRow, (uTo ?? 0) + colour, (vTo ?? 0) + colour, colourRow);
     }
-    return bits - position < 8;
+    return scanBits - position < 8;
   }
 
-  /** One block from bit `position` on; gives where the next one begins, and Infinity for bits that are none. */
-  function readBlock(component: Component, position: number, plane: Plane, to: number): number {
+  /** The coefficients of one block, told from bit `position` on; gives where the next one begins, and Infinity for bits that are none. */
+  function readBlock(component: Component, position: number, coefficients: Int16Array, to: number): number {
     const quantisation = quantisations[component.quantisation];
     const { dc, ac } = component;
-    if (dc === undefined || ac === undefined || quantisation === undefined || position >= scan.byteLength * 8 - 128)
-      return Infinity;
-    const block = coefficients;
+    if (dc === undefined || ac === undefined || quantisation === undefined || position > scanBits) return Infinity;
     const fast = ac.lookup;
 
     let window = scan.getUint32(position >> 3) << (position & 7);
@@ -195,10 +208,9 @@ export function createBaselineJpegReader(): BaselineJpegReader {
       position += dcBits;
     }
     let largest = component.predicted * (quantisation[0] ?? 0);
-    block[0] = largest;
+    coefficients[to] = largest;
     if (largest < 0) largest = -largest;
 
-    let last = 0;
     for (let index = 1; index < 64; index++) {
       window = scan.getUint32(position >> 3) << (position & 7);
       const known = fast[window >>> (32 - lookupBits)] ?? 0;
@@ -229,37 +241,50 @@ export function createBaselineJpegReader(): BaselineJpegReader {
         break;
       }
       const product = value * (quantisation[index] ?? 0);
-      block[zigzag[index] ?? 0] = product;
+      coefficients[to + (inColumns[index] ?? 0)] = product;
       largest |= product < 0 ? -product : product;
-      last = index;
     }
-    if (largest > maxCoefficient) return Infinity;
-    inverseTransform(block, last, workspace, plane.data, to, plane.rowLength);
-    return position;
-  }
-
-  function planesFor({ widthPx, heightPx }: SizePx): Plane[] {
-    const [columns, rows] = [Math.ceil(widthPx / 16), Math.ceil(heightPx / 16)];
-    const sizes = [256, 64, 64].map((perBlock) => columns * rows * perBlock);
-    memory = memory.map((data, index) => (data.length === sizes[index] ? data : new Uint8Array(sizes[index] ?? 0)));
-    return memory.map((data, index) => ({ data, rowLength: columns * (index === 0 ? 16 : 8) }));
+    return largest > maxCoefficient ? Infinity : position;
   }
 
   return {
     read(jpeg, size, take) {
       const head = readHead(jpeg, size);
       if (head === undefined) return undefined;
-      const bits = unstuff(jpeg, head.at);
-      if (bits === undefined) return undefined;
-      const planes = planesFor(size);
-      if (!readBlocks(head.components, planes, size, bits)) {
-        coefficients.fill(0);
+      if (!unstuff(jpeg, head.at)) return undefined;
+      const canvas = canvasOf(size);
+      if (!readBlocks(head.components, canvas)) {
+        canvas.coefficients.fill(0);
         return undefined;
       }
       const cutOut = take(yuv420Bytes(size));
-      cut(planes, size, cutOut);
+      cut(canvas, cutOut);
       return cutOut;
     },
+  };
+}
+
+/** Canvases on one memory: cameras of several sizes may take turns. */
+function createCanvases(): (size: SizePx) => Canvas {
+  let kernel = loadKernel(jpegTransformWasm, 'groups', planesAt);
+  let canvas: Canvas | undefined;
+  return ({ widthPx, heightPx }) => {
+    if (canvas?.widthPx === widthPx && canvas.heightPx === heightPx) return canvas;
+    const [columns, rows] = [Math.ceil(widthPx / 16), Math.ceil(heightPx / 16)];
+    const [luma, colour] = [columns * rows * 256, columns * rows * 64];
+    const bytes = planesAt + luma + 2 * colour;
+    if (kernel.memory.buffer.byteLength < bytes) kernel = loadKernel(jpegTransformWasm, 'groups', bytes);
+    const { run, memory } = kernel;
+    canvas = {
+      ...{ widthPx, heightPx, columns, rows, transform: run },
+      coefficients: new Int16Array(memory.buffer, 0, columns * groupCoefficients),
+      planes: [
+        new Uint8Array(memory.buffer, planesAt, luma),
+        new Uint8Array(memory.buffer, planesAt + luma, colour),
+        new Uint8Array(memory.buffer, planesAt + luma + colour, colour),
+      ],
+    };
+    return canvas;
   };
 }
 
@@ -285,15 +310,16 @@ function signed(window: number, bits: number): number {
   return window < 0 ? value : value - (2 ** bits - 1);
 }
 
-/** From planes that end with whole blocks to those of the picture. */
-function cut(planes: readonly Plane[], { widthPx, heightPx }: SizePx, into: Uint8Array): void {
+/** From planes of whole groups to those of the picture. */
+function cut({ widthPx, heightPx, columns, planes }: Canvas, into: Uint8Array): void {
   let to = 0;
-  for (const [index, { data, rowLength }] of planes.entries()) {
+  for (const [index, plane] of planes.entries()) {
+    const rowLength = columns * (index === 0 ? 16 : 8);
     const [width, height] = index === 0 ? [widthPx, heightPx] : [Math.ceil(widthPx / 2), Math.ceil(heightPx / 2)];
-    if (width === rowLength) into.set(data.subarray(0, width * height), to);
+    if (width === rowLength) into.set(plane.subarray(0, width * height), to);
     else
       for (let row = 0; row < height; row++)
-        into.set(data.subarray(row * rowLength, row * rowLength + width), to + row * width);
+        into.set(plane.subarray(row * rowLength, row * rowLength + width), to + row * width);
     to += width * height;
   }
 }

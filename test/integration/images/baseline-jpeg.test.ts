@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import sharp, { type JpegOptions } from 'sharp';
 import { describe, expect, test } from 'vitest';
+import createWabt from 'wabt';
 import { createBaselineJpegReader } from '#shared/core/baseline-jpeg';
+import { jpegTransformWasm } from '#shared/core/jpeg-transform-wasm';
 import { fullRange, rgbOfYuv } from '#shared/core/yuv420';
 
 interface Picture {
@@ -46,6 +49,13 @@ async function difference(planes: Uint8Array, { widthPx, heightPx }: Picture, jp
 
 const picture = { widthPx: 75, heightPx: 50 };
 const plain: JpegOptions = { quality: 90, chromaSubsampling: '4:2:0' };
+
+test('the assembled transform is that of jpeg-transform.wat', async () => {
+  const wabt = await createWabt();
+  const source = readFileSync(new URL('../../../services/shared/core/jpeg-transform.wat', import.meta.url), 'utf8');
+  const { buffer } = wabt.parseWat('jpeg-transform.wat', source).toBinary({});
+  expect(Buffer.from(buffer).toString('base64')).toBe(jpegTransformWasm);
+});
 
 describe('the reader of plain JPEG', () => {
   test('finds the colours that a complete decoder finds, at any size and quality, with its own tables or common ones', async () => {
