@@ -39,6 +39,11 @@ const commands: readonly CommandEntry[] = [
     declare: async (program) => (await import('./commands/results.ts')).registerResultsCommands(program),
   },
   {
+    name: 'events',
+    description: 'what happened to cameras and models: list it, follow it',
+    declare: async (program) => (await import('./commands/events.ts')).registerEventsCommands(program),
+  },
+  {
     name: 'dead-letters',
     description: 'records that a service could not read: list them, write them back',
     declare: async (program) => (await import('./commands/dead-letters.ts')).registerDeadLetterCommands(program),

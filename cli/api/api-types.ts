@@ -1617,6 +1617,212 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened, newest first; or as it happens (server-sent events)
+         * @description With `Accept: text/event-stream` what happens is told as it does: event `event` with an Event and its `seq` as id, `dropped` with the number that this client was too slow for. `since`, or the header Last-Event-ID, has the last 200 from there on told first. A token of some cameras gets their events alone.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Most items of a page. Default 100. */
+                    limit?: number;
+                    /** @description `next_cursor` of the page before this one. */
+                    cursor?: string;
+                    /** @description 1 to 64 letters, digits, "_" or "-". */
+                    camera?: string;
+                    /** @description Kinds, or the part before the dot for all of a group, with commas between: `camera,model.gate_failed`. */
+                    kind?: string;
+                    /** @description Not before this moment, for example 2026-11-23T06:00:00Z. */
+                    since?: string;
+                    /** @description Before this moment. */
+                    until?: string;
+                };
+                header?: {
+                    /** @description For streams: the `seq` that was read last. */
+                    "last-event-id"?: string;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EventPage"];
+                    };
+                };
+                /** @description The request is wrong; `errors` names the parts. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No token, or one that is not valid. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The role or the cameras of the token do not allow it. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such thing, or the token may not see it. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Too many requests; Retry-After says when to come again. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description A fault of ours. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cameras/{id}/events/{event}/still.jpg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The picture of an event, where there is one
+         * @description The next frame after the event, at the size that the model sees. Kept in memory and not for long.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description 1 to 64 letters, digits, "_" or "-". */
+                    id: string;
+                    event: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A JPEG. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "image/jpeg": string;
+                    };
+                };
+                /** @description The request is wrong; `errors` names the parts. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No token, or one that is not valid. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The role or the cameras of the token do not allow it. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such thing, or the token may not see it. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Too many requests; Retry-After says when to come again. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description A fault of ours. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -3788,6 +3994,40 @@ export interface components {
             } | null;
         };
         /**
+         * Event
+         * @description Something that happened to a camera, to its registration, or to the models.
+         */
+        Event: {
+            /** @description UUID. An event that is told twice has the same one. */
+            id: string;
+            /** @description In the order in which this server learned of them. */
+            seq: number;
+            /** @description When it happened; microseconds since 1970-01-01 UTC. */
+            time: number;
+            /** @description Today one of: camera.online, camera.degraded, camera.offline, camera.rejected, camera.ended, registration.added, registration.changed, registration.removed, model.activated, model.shadow, model.canary, model.promoted, model.rolled_back, model.gate_failed, model.retired. Others may come: pass over what you do not know. */
+            kind: string;
+            /**
+             * @description INFO: as it should be. NOTICE: worth a look. ALERT: somebody has to do something.
+             * @enum {unknown}
+             */
+            severity: "INFO" | "NOTICE" | "ALERT";
+            camera_id: string | null;
+            /** @description In words. */
+            summary: string;
+            reason_code: string | null;
+            /** @description By kind; texts, numbers and lists of texts. */
+            details: {
+                [key: string]: unknown;
+            };
+            /** @description Whether there is a picture at /cameras/ID/events/EVENT/still.jpg. */
+            has_still: boolean;
+        };
+        /** EventPage */
+        EventPage: {
+            items: components["schemas"]["Event"][];
+            next_cursor: string | null;
+        };
+        /**
          * ExportAnswer
          * @description What an import takes; passwords are left out.
          */
@@ -4238,7 +4478,7 @@ export interface components {
             capacity: components["schemas"]["Capacity"] | null;
             /** @description Why there is no capacity to tell. */
             capacity_note?: string;
-            /** @description Who listens to the stream of results now. */
+            /** @description Who listens to the streams of results and events now. */
             result_clients: number;
             /** @description Events that clients were too slow for. */
             result_events_dropped: number;

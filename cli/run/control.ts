@@ -8,6 +8,7 @@ import type { SampledFrame } from '#shared/core/frame';
 import type { Logger } from '#shared/core/logger';
 import type { MetricStore } from '#shared/core/metric-store';
 import type { RolloutController } from '#shared/core/rollout/rollout-controller';
+import type { RolloutLog } from '#shared/core/rollout/rollout-log';
 import { createJpegEncoder } from '#shared/images/jpeg-encoder';
 import { createMetricsText } from '#shared/runtime/metrics';
 import { packageVersion } from '#shared/runtime/package-version';
@@ -25,6 +26,7 @@ import type { ModelLibrary } from '../../services/inference/adapters/model-files
 import { specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
 import { fileEntry, probeByRules, registrationRules } from '../control/camera-rules.ts';
+import { openEventLog } from '../control/event-log.ts';
 import { webRoot } from '../control/web-root.ts';
 import { listModelEntries } from '../models/model-entries.ts';
 import type { EmbeddedPipeline } from './embedded-pipeline.ts';
@@ -42,6 +44,8 @@ export interface ControlOptions {
   readonly results: string;
   readonly library: ModelLibrary;
   readonly rollouts: RolloutController | undefined;
+  readonly rolloutLog: RolloutLog | undefined;
+  readonly events: { readonly max_count: number; readonly max_days: number };
   readonly cameras: readonly CameraSpec[];
   readonly pipeline: EmbeddedPipeline;
   readonly hub: LiveHub;
@@ -73,6 +77,18 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const registry = createSqliteCameraRegistry({ stateDir, logger });
   await registry.open();
   const store = openControlStore(stateDir);
+  const eventLog = openEventLog({
+    ...{
+      directory: stateDir,
+      keep: options.events,
+      live: hub,
+      registry,
+      rolloutLog: options.rolloutLog,
+      clock,
+      logger,
+    },
+  });
+  await eventLog.takeUp();
   const fromFile = options.cameras.map((camera) => fileEntry(camera));
   const isFromFile = new Set(fromFile.map(({ id }) => id));
   const cameras = await openRegisteredCameras({
@@ -110,6 +126,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     ports: {
       cameras,
       live: hub,
+      events: eventLog.events,
       tokens: store.tokens,
       audit: store.audit,
       probe: probeByRules(options),
@@ -149,6 +166,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     await rm(addressFile, { force: true });
     cameras.close();
     await server.app.close();
+    eventLog.close();
     await registry.close();
     store.close();
   };

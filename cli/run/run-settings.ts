@@ -152,6 +152,28 @@ export const runSettings = {
         host: { type: 'string', minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' },
       },
     },
+    events: {
+      type: 'object',
+      default: {},
+      properties: {
+        max_count: {
+          type: 'integer',
+          minimum: 100,
+          maximum: 10_000_000,
+          default: 50_000,
+          description:
+            'Most events that are kept; some 400 bytes each. Where there are more, the oldest of the camera with the most go.',
+        },
+        max_days: {
+          type: 'number',
+          minimum: 0.01,
+          maximum: 3_650,
+          default: 30,
+          description: 'How long events are kept: long enough to look back at last month.',
+        },
+      },
+      description: 'What happened: events of cameras, registrations and models, kept where the API is.',
+    },
     log: {
       type: 'object',
       default: {},
@@ -202,6 +224,7 @@ export interface RunSettings {
   readonly duration_s?: number;
   readonly summary?: string;
   readonly http: { readonly port?: number; readonly host: string };
+  readonly events: { readonly max_count: number; readonly max_days: number };
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
     readonly format: 'auto' | 'json' | 'pretty';

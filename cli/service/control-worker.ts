@@ -16,6 +16,7 @@ import { createApiServer, listen, type ApiServer } from '../../services/control/
 import { FramePictures } from '../../services/control/adapters/kafka/frame-pictures.ts';
 import type { ControlStore } from '../../services/control/adapters/sqlite/control-store.ts';
 import { controlDefaults } from '../../services/control/config.ts';
+import type { EventFeed } from '../../services/control/core/events/event.ts';
 import { LiveHub } from '../../services/control/core/live-hub.ts';
 import { Placements } from '../../services/control/core/placement.ts';
 import type {
@@ -31,6 +32,7 @@ import {
 } from '../../services/control/core/registered-cameras.ts';
 import { SeenWorkers } from '../../services/control/core/seen-workers.ts';
 import { UnattendedCameras } from '../../services/control/core/unattended-cameras.ts';
+import { openEventLog, type EventLog } from '../control/event-log.ts';
 import { webRoot } from '../control/web-root.ts';
 import type { ServiceConnection } from './service-connection.ts';
 
@@ -46,6 +48,8 @@ export interface ControlWorkerOptions {
   /** Versions whose files are here too. */
   readonly listModels: ModelCatalogue['list'];
   readonly leaseMs: number;
+  /** Where events are kept, and how many. */
+  readonly events: { readonly directory: string; readonly max_count: number; readonly max_days: number };
   readonly producer: ProducerRecord;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -74,10 +78,10 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
   const common = { openReader: () => connection.openReader(), serdeOf: serdes.serdeOf, clock, logger };
   const registry = createTopicCameraRegistry({ ...common, bus, topic: topics.cameras });
   // Inference carries it out; here steps are made, and gates judged by the records of all.
-  const rollout = createRolloutController({
-    log: createTopicRolloutLog({ ...common, bus, topic: topics.models }),
-    ...{ clock, logger },
-  });
+  const rolloutLog = createTopicRolloutLog({ ...common, bus, topic: topics.models });
+  const rollout = createRolloutController({ log: rolloutLog, clock, logger });
+  // Topics are read whole at every start, so it is told what happened while no control was up too.
+  let eventLog: EventLog | undefined;
   const follow = <Value>(topic: Topic<Value>, more: Omit<FollowTopicOptions<Value>, keyof typeof common | 'topic'>) =>
     followTopic({ ...common, ...more, topic }, unfollow.signal);
   const pictures = new FramePictures({
@@ -157,7 +161,7 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
     };
   }
 
-  async function openApi(directory: CameraDirectory): Promise<ApiServer> {
+  async function openApi(directory: CameraDirectory, events: EventFeed): Promise<ApiServer> {
     return createApiServer({
       ...controlDefaults,
       ...webRoot(),
@@ -166,6 +170,7 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
           if (!isReady) throw notYet(readiness().reason ?? '');
         }),
         live: hub,
+        events,
         tokens: options.store.tokens,
         audit: options.store.audit,
         probe: options.probe,
@@ -251,7 +256,9 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
 
   async function start(): Promise<void> {
     cameras = await openRegisteredCameras({ ...options.rules, registry, fromFile: options.fromFile });
-    server = await openApi(cameras);
+    const { directory, ...keep } = options.events;
+    eventLog = openEventLog({ directory, keep, live: hub, registry, rolloutLog, clock, logger });
+    server = await openApi(cameras, eventLog.events);
     const url = await listen(server.app, { host: options.host, port: options.port });
     logger.info({ url }, 'serving the API and the page');
     const { cameras: registered, cameraStatus, detections, frames, cameraClaims, ingestPresence } = topics;
@@ -284,6 +291,7 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
       },
       () => pictures.close(),
       () => following,
+      () => eventLog?.close(),
       () => {
         cameras?.close();
       },

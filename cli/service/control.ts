@@ -47,6 +47,7 @@ export async function runControl(request: ServiceRequest): Promise<void> {
       listModels: () => listModelEntries(library),
       probe: probeByRules({ allowHttp, denyLoopback, denyPrivate, clock, logger }),
       leaseMs: settings.lease_s * 1000,
+      events: { directory, ...settings.events },
     });
   });
 }

@@ -116,8 +116,9 @@ const controlOnly = {
   control_dir: {
     type: 'string',
     minLength: 1,
-    description: 'Where the control service keeps tokens and the audit log. Default: state_dir.',
+    description: 'Where the control service keeps tokens, events and the audit log. Default: state_dir.',
   },
+  events: runSettings.properties.events,
 } as const satisfies Record<string, SettingsSchema>;
 
 /** One schema for all services, so that one file can configure an installation; each takes what concerns it. */
@@ -161,6 +162,7 @@ export interface ServiceSettings {
   readonly lease_s: number;
   readonly max_cameras: number;
   readonly control_dir?: string;
+  readonly events: { readonly max_count: number; readonly max_days: number };
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;

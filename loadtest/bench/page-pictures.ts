@@ -79,6 +79,9 @@ try {
     await sleep(8_000);
     await keep(page, name);
   }
+  const events = await open('#/events', large, 'light');
+  await events.locator('.event img').first().waitFor();
+  await keep(events, 'page-events');
   for (const [name, address, scheme] of [
     ['page-add', server?.url ?? clip, 'light'],
     ['page-add-refused', 'rtsp://127.0.0.1:9/main', 'dark'],

@@ -178,6 +178,21 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     ]);
   });
 
+  it('lists what happened, by camera and kind, with the picture where there is one', async () => {
+    const page = await open('viewer', '#/events');
+    await page.getByText('Nothing listens at the address and port of the camera.').waitFor();
+    await page.getByRole('img', { name: /^camera-4 at / }).waitFor();
+    await page.getByRole('button', { name: 'Show older ones' }).click();
+    await page.getByText('Model failed its gate').waitFor();
+    expect(await page.locator('.event').count()).toBe(4);
+    await page.getByLabel('About').selectOption('Registrations');
+    await expect.poll(() => page.locator('.event').count(), { timeout: waitMs }).toBe(1);
+    await page.getByText('changed: fps').waitFor();
+    await goTo(page, '#/cameras/camera-4');
+    await page.getByRole('heading', { name: 'Recent events' }).waitFor();
+    await page.locator('.event[data-kind="camera.online"] img').waitFor();
+  });
+
   it('hides from a viewer what a viewer may not do', async () => {
     const page = await open('viewer', '#/cameras/camera-4');
     await page.getByRole('heading', { name: 'Zones, lines and masks' }).waitFor();
@@ -193,10 +208,19 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     const page = await open('admin', '#/', width);
     const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
     const found: string[] = [];
-    for (const hash of ['#/', '#/cameras/camera-4', '#/add', '#/models', '#/system', '#/audit', '#/tokens']) {
+    for (const hash of [
+      '#/',
+      '#/cameras/camera-4',
+      '#/add',
+      '#/models',
+      '#/events',
+      '#/system',
+      '#/audit',
+      '#/tokens',
+    ]) {
       await goTo(page, hash);
       await page.getByRole('heading', { level: 1 }).waitFor();
-      await page.locator('.tile, .legend li, form, table, .rows').first().waitFor();
+      await page.locator('.tile, .legend li, form, table, .rows, .event').first().waitFor();
       await page.evaluate(`${axe}; undefined`);
       const { violations } = await page.evaluate<AxeResults>('axe.run(document)');
       const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');

@@ -17,6 +17,9 @@ import type {
 import type { StoredToken } from '../../services/control/core/tokens.ts';
 import { createToken } from '../../services/control/core/tokens.ts';
 import type { Role } from '../../services/control/core/access.ts';
+import { openEventStore } from '../../services/control/adapters/sqlite/event-store.ts';
+import { EventRecorder } from '../../services/control/core/events/event-recorder.ts';
+import { EventStills } from '../../services/control/core/events/event-stills.ts';
 import { createApiServer, type ApiServer } from '../../services/control/adapters/http/server.ts';
 import { silentLogger } from './ingest-doubles.ts';
 import { makeModelRef } from './rollout-doubles.ts';
@@ -130,6 +133,7 @@ export const unusable: ProbeVerdict = {
 
 export interface TestApi extends ApiServer {
   readonly cameras: MemoryCameras;
+  readonly events: EventRecorder;
   readonly audit: AuditEntry[];
   readonly emit: (record: DetectionFrame) => void;
   readonly logged: unknown[];
@@ -199,6 +203,12 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     onStatus: () => ({ close: () => {} }),
     nextPicture: async () => undefined,
   };
+  const nowUs = (): number => systemClock.nowUs();
+  const events = new EventRecorder({
+    store: openEventStore({ path: ':memory:', maxCount: 1_000, maxAgeMs: 86_400_000, nowUs }),
+    stills: new EventStills(options.live ?? quiet),
+    ...{ nowUs, logger: silentLogger },
+  });
   const logged: unknown[] = [];
   const models = await testModels();
   const server = await createApiServer({
@@ -207,6 +217,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     ports: {
       cameras: options.directory ?? cameras,
       live: options.live ?? quiet,
+      events,
       tokens,
       probe: async ({ onStep }) => {
         const verdict = options.verdict ?? usable;
@@ -245,6 +256,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
   return {
     ...server,
     cameras,
+    events,
     audit,
     logged,
     emit: (record) => {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { renderDemoScene } from '../../cli/demo/demo-scene.ts';
 import { loadPageFiles } from './page-files.ts';
+import { audit, eventsOf, still, system, tokens } from './scripted-data.ts';
 
 export interface ScriptedApi {
   readonly url: string;
@@ -53,14 +54,24 @@ export async function startScriptedApi(options: ScriptedApiOptions): Promise<Scr
   const page = options.page === undefined ? undefined : loadPageFiles(options.page);
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
     const file = page?.get(pathname);
     if (file !== undefined) {
       response.writeHead(200, file.headers);
       response.end(file.body);
       return;
     }
-    const { status, body, headers } = reply(cameras, request, pathname, await bodyOf(request));
+    if (pathname.endsWith(`/${still}/still.jpg`)) {
+      response.writeHead(200, { 'content-type': 'image/jpeg' });
+      response.end(jpegs[0]);
+      return;
+    }
+    const { status, body, headers } = reply(
+      cameras,
+      request,
+      { pathname, search: searchParams },
+      await bodyOf(request),
+    );
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
     response.end(JSON.stringify(body ?? {}));
   }
@@ -131,7 +142,7 @@ function fakeCamera(index: number) {
 function reply(
   cameras: Map<string, ScriptedCamera>,
   request: IncomingMessage,
-  pathname: string,
+  { pathname, search }: { readonly pathname: string; readonly search: URLSearchParams },
   body: Readonly<Record<string, unknown>>,
 ): Reply {
   const role = /^Bearer (viewer|operator|admin)$/.exec(request.headers.authorization ?? '')?.[1];
@@ -163,6 +174,8 @@ function reply(
       return { status: 200, body: { rollout } };
     case 'GET /system':
       return { status: 200, body: system };
+    case 'GET /events':
+      return { status: 200, body: eventsOf(search) };
     case 'GET /audit':
       return { status: 200, body: { items: audit, next_cursor: null } };
     case 'GET /tokens':
@@ -353,54 +366,3 @@ let rollout: { readonly previous: null; readonly candidate: object | null } = {
     ],
   },
 };
-const system = {
-  version: '0.1.0',
-  mode: 'embedded',
-  started_at: '2026-11-26T06:00:00Z',
-  model: { name: 'yolox-nano', version: '1.0.0', digest: 'sha256:5b…' },
-  results: 'results/',
-  topics: [{ name: 'sightline.detections', consumer: 'sightline results tail kafka://localhost:9092' }],
-  services: [
-    { name: 'ingest', ready: true, reason: null },
-    { name: 'inference', ready: true, reason: null },
-  ],
-  cameras: { total: 12, enabled: 11, by_state: { ONLINE: 9, OFFLINE: 2 } },
-  capacity: { cores: 2, cpu_ms_per_frame: 61.2, is_measured: true, planned_cores: 1.2, free_cores: 0.8 },
-  result_clients: 1,
-};
-const audit = [
-  {
-    seq: 2,
-    time: '2026-11-26T06:02:11Z',
-    actor_name: 'first admin',
-    action: 'camera.create',
-    target: 'camera-1',
-    outcome: 'ok',
-  },
-  {
-    seq: 1,
-    time: '2026-11-26T06:00:00Z',
-    actor_name: 'first admin',
-    action: 'token.create',
-    target: 'wall',
-    outcome: 'ok',
-  },
-];
-const tokens = [
-  {
-    id: '0123456789ab',
-    name: 'first admin',
-    role: 'admin',
-    cameras: null,
-    created_at: '2026-11-26T06:00:00Z',
-    expires_at: null,
-  },
-  {
-    id: '0123456789ac',
-    name: 'wall',
-    role: 'viewer',
-    cameras: ['camera-1'],
-    created_at: '2026-11-26T06:01:00Z',
-    expires_at: null,
-  },
-];

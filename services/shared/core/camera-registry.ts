@@ -5,6 +5,8 @@ import { AppError } from './errors.ts';
 export interface CameraRegistryChange {
   readonly cameraId: string;
   readonly registration: CameraRegistration | null;
+  /** How long ago it was changed, where that is known; a removal carries no time of its own. */
+  readonly ageMs?: number;
 }
 
 export interface ExpectedVersion {

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { AppError } from '#shared/core/errors';
 import type { RedisAddress, RedisSettings } from '#shared/store/redis/redis-settings';
+import { invalidVariable, readEnvironment } from './environment-variables.ts';
 
 const names = [
   ...[
@@ -21,40 +20,24 @@ const names = [
 export function readRedisEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
 ): RedisSettings | undefined {
-  const text = (name: string): string | undefined => {
-    const value = environment[name];
-    return value === undefined || value === '' ? undefined : value;
-  };
-  for (const name of Object.keys(environment)) {
-    // Misspelt, it would leave the connection open to be read.
-    if (/^REDIS_(TLS|PASSWORD|SENTINEL)/.test(name) && !names.includes(name))
-      throw invalid(name, 'is not a known setting');
-  }
-  const content = (name: string): string | undefined => {
-    const file = text(name);
-    try {
-      return file === undefined ? undefined : readFileSync(file, 'utf8');
-    } catch (error) {
-      throw invalid(name, 'names a file that cannot be read', error);
-    }
-  };
-  const secret = (name: string): string | undefined => text(name) ?? content(`${name}_FILE`)?.replace(/\r?\n$/, '');
+  const { text, content, secret, yesOrNo } = readEnvironment(environment, /^REDIS_(TLS|PASSWORD|SENTINEL)/, names);
 
   const [urlText, sentinelsText] = [text('REDIS_URL'), text('REDIS_SENTINELS')];
   if (urlText === undefined && sentinelsText === undefined) return undefined;
   const url = urlText === undefined ? undefined : parseUrl(urlText);
   const [ca, cert, key] = [content('REDIS_TLS_CA'), content('REDIS_TLS_CERT'), content('REDIS_TLS_KEY')];
-  if ((cert === undefined) !== (key === undefined)) throw invalid('REDIS_TLS_CERT', 'and REDIS_TLS_KEY go together');
+  if ((cert === undefined) !== (key === undefined))
+    throw invalidVariable('REDIS_TLS_CERT', 'and REDIS_TLS_KEY go together');
   const serverName = text('REDIS_TLS_SERVER_NAME');
-  const wanted = isYes(text('REDIS_TLS'));
+  const wanted = yesOrNo('REDIS_TLS');
   const usesTls = wanted ?? (url?.isTls === true || (ca ?? cert ?? serverName) !== undefined);
   if (!usesTls && (url?.isTls === true || (ca ?? cert ?? serverName) !== undefined)) {
-    throw invalid('REDIS_TLS', 'is off while another setting asks for TLS');
+    throw invalidVariable('REDIS_TLS', 'is off while another setting asks for TLS');
   }
   const username = text('REDIS_USERNAME') ?? url?.username;
   const password = secret('REDIS_PASSWORD') ?? url?.password;
   if (username !== undefined && password === undefined)
-    throw invalid('REDIS_PASSWORD', 'is missing beside a user name');
+    throw invalidVariable('REDIS_PASSWORD', 'is missing beside a user name');
   const common = {
     database: url?.database ?? 0,
     ...(username === undefined ? {} : { username }),
@@ -72,7 +55,7 @@ export function readRedisEnvironment(
   };
   if (sentinelsText === undefined) return { ...common, ...(url === undefined ? {} : { server: url.address }) };
   const master = text('REDIS_SENTINEL_MASTER');
-  if (master === undefined) throw invalid('REDIS_SENTINEL_MASTER', 'is missing beside REDIS_SENTINELS');
+  if (master === undefined) throw invalidVariable('REDIS_SENTINEL_MASTER', 'is missing beside REDIS_SENTINELS');
   const sentinelPassword = secret('REDIS_SENTINEL_PASSWORD');
   const addresses = sentinelsText.split(',').map((one) => parseAddress(one.trim()));
   return {
@@ -81,16 +64,9 @@ export function readRedisEnvironment(
   };
 }
 
-function isYes(value: string | undefined): boolean | undefined {
-  if (value === undefined) return undefined;
-  if (['false', '0', 'no', 'off'].includes(value.toLowerCase())) return false;
-  if (['true', '1', 'yes', 'on'].includes(value.toLowerCase())) return true;
-  throw invalid('REDIS_TLS', 'must be true or false');
-}
-
 function parseAddress(text: string): RedisAddress {
   const match = /^(?<host>\[[\da-f:]+\]|[\w.-]+)(?::(?<port>\d{1,5}))?$/i.exec(text)?.groups;
-  if (match?.['host'] === undefined) throw invalid('REDIS_SENTINELS', 'must be HOST:PORT, with commas between');
+  if (match?.['host'] === undefined) throw invalidVariable('REDIS_SENTINELS', 'must be HOST:PORT, with commas between');
   return { host: match['host'].replace(/^\[|\]$/g, ''), port: Number(match['port'] ?? 26_379) };
 }
 
@@ -111,7 +87,10 @@ function parseUrl(text: string): RedisUrl {
     url.hostname === '' ||
     database === undefined
   ) {
-    throw invalid('REDIS_URL', 'must be redis://HOST:PORT or rediss://HOST:PORT, with /NUMBER for another database');
+    throw invalidVariable(
+      'REDIS_URL',
+      'must be redis://HOST:PORT or rediss://HOST:PORT, with /NUMBER for another database',
+    );
   }
   try {
     return {
@@ -122,14 +101,6 @@ function parseUrl(text: string): RedisUrl {
       ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
     };
   } catch (error) {
-    throw invalid('REDIS_URL', 'holds a % that begins no percent-encoded character', error);
+    throw invalidVariable('REDIS_URL', 'holds a % that begins no percent-encoded character', error);
   }
-}
-
-function invalid(name: string, reason: string, cause?: unknown): AppError {
-  return new AppError(
-    'SIGHTLINE_CONFIG_INVALID',
-    `environment variable ${name} ${reason}`,
-    cause === undefined ? {} : { cause },
-  );
 }

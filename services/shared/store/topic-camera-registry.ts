@@ -1,5 +1,5 @@
 import type { CameraRegistration } from '#schemas';
-import { followTopic, type FollowTopicOptions } from '#shared/bus/kafka/follow-topic';
+import { followTopic, type FollowedRecord, type FollowTopicOptions } from '#shared/bus/kafka/follow-topic';
 import type { KafkaMessageBus } from '#shared/bus/kafka/kafka-message-bus';
 import { ReadPosition } from '#shared/bus/kafka/read-position';
 import type { Topic } from '#shared/bus/message-bus';
@@ -36,7 +36,7 @@ export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): 
   // What went over the topic may be null: it deletes.
   const deletions: Topic<CameraRegistration | null> = { name: topic.name };
 
-  function heard(key: string, value: CameraRegistration | null, offset: bigint): void {
+  function heard({ key, value, offset, ageMs }: FollowedRecord<CameraRegistration>): void {
     // After trouble the topic is read anew; only what is new is a change.
     if (position.isNew(offset)) {
       const previous = cameras.get(key);
@@ -48,17 +48,14 @@ export function createTopicCameraRegistry(options: TopicCameraRegistryOptions): 
       }
       if (value === null) cameras.delete(key);
       else cameras.set(key, value);
-      if (value !== null || previous !== undefined) watchers.tell({ cameraId: key, registration: value });
+      if (value !== null || previous !== undefined) watchers.tell({ cameraId: key, registration: value, ageMs });
     }
     position.passed(offset);
   }
 
   return {
     async open() {
-      following ??= followTopic(
-        { ...options, onRecord: ({ key, value, offset }) => heard(key, value, offset) },
-        stopping.signal,
-      );
+      following ??= followTopic({ ...options, onRecord: heard }, stopping.signal);
       await position.catchUp(stopping.signal);
     },
     current: () => [...cameras.values()],

@@ -423,6 +423,11 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
         status: { reason_text: expect.stringContaining('no ingest runs') as string },
         placement: { is_attended: false },
       });
+      // The start of the killed ingest may have been told as the camera's first moments offline.
+      const { items } = (await get('/events?camera=gate')).body as { readonly items?: readonly { kind: string }[] };
+      const kinds = items?.map(({ kind }) => kind);
+      expect(kinds?.at(-1)).toBe('registration.added');
+      expect(kinds?.slice(0, 2)).toEqual(['camera.offline', 'camera.online']);
       await stopService(control);
       await stopService(inference);
       const told = control.output().stderr + inference.output().stderr + ingest.output().stderr + answer;

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { listen } from '../../../services/control/adapters/http/server.ts';
 import { runApiCommand } from '../../support/api-commands.ts';
+import { systemClock } from '#shared/runtime/system-clock';
 import { startTestApi, unusable, type TestApi } from '../../support/control-doubles.ts';
+import { makeModelRef } from '../../support/rollout-doubles.ts';
 
 // Many requests each, and the machine may be busy.
 vi.setConfig({ testTimeout: 30_000 });
@@ -128,6 +130,26 @@ describe('cameras by the command line', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/ok +dns +1 ms {2}ok\nusable: h264 640x480/);
   });
+});
+
+test('events are listed by kind and time, and followed from a moment on', async () => {
+  const step = { share: 1, cameras: null, gate: null, by: 'ann', model: makeModelRef('yolox-nano', '9') };
+  const timeUs = systemClock.nowUs();
+  api.events.step({ ...step, revision: 1, action: 'shadow', reason: '', timeUs });
+  api.events.step({ ...step, revision: 2, action: 'promote', reason: 'better', timeUs: timeUs + 1 });
+  const lines = (await ok('events', 'list', '--kind', 'model')).split('\n');
+  expect(lines[0]).toMatch(/^\S+Z {2}INFO +model\.promoted +- {2}yolox-nano@9: better$/);
+  expect(lines[1]).toContain('model.shadow');
+  expect(await ok('events', 'list', '--until', '1h')).toBe('');
+  expect(JSON.parse(await ok('events', 'list', '--limit', '1', '--json'))).toMatchObject({ kind: 'model.promoted' });
+  const wrong = await runApiCommand(['events', 'list', '--kind', 'modle']);
+  expect(wrong.error).toMatchObject({
+    code: 'SIGHTLINE_REQUEST_INVALID',
+    action: expect.stringContaining('model') as unknown,
+  });
+  const tail = ['events', 'tail', '--since', '1h', '--kind', 'model', '--json'];
+  const told = (await runApiCommand(tail, 'promoted')).stdout.trim().split('\n');
+  expect(told.map((line) => (JSON.parse(line) as { kind: string }).kind)).toEqual(['model.shadow', 'model.promoted']);
 });
 
 test('status tells cameras and load, to a token of some cameras the cameras alone', async () => {

@@ -19,6 +19,15 @@ export function modelLine(
   return `sightline models ${action}${about}${part} --url ${quoted(origin)}`;
 }
 
+/** What follows the events that the page lists. */
+export function eventsLine(
+  origin: string,
+  { camera, kind }: { readonly camera: string; readonly kind: string },
+): string {
+  const about = `${camera === '' ? '' : ` --camera ${quoted(camera)}`}${kind === '' ? '' : ` --kind ${quoted(kind)}`}`;
+  return `sightline events tail${about} --url ${quoted(origin)}`;
+}
+
 /** A word of a POSIX shell; everything within single quotes is itself. */
 export function quoted(text: string): string {
   return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

@@ -3,11 +3,12 @@ export type Route =
   | { readonly page: 'camera'; readonly cameraId: string }
   | { readonly page: 'add' }
   | { readonly page: 'models' }
+  | { readonly page: 'events' }
   | { readonly page: 'system' }
   | { readonly page: 'audit' }
   | { readonly page: 'tokens' };
 
-const plainPages = ['add', 'models', 'system', 'audit', 'tokens'] as const;
+const plainPages = ['add', 'models', 'events', 'system', 'audit', 'tokens'] as const;
 
 /** The page that a hash stands for; what is not known leads to the wall. */
 export function parseRoute(hash: string): Route {
@@ -26,6 +27,7 @@ export function hrefOf(route: Route): string {
       return `#/cameras/${encodeURIComponent(route.cameraId)}`;
     case 'add':
     case 'models':
+    case 'events':
     case 'system':
     case 'audit':
     case 'tokens':

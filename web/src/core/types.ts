@@ -146,6 +146,22 @@ export interface Rollout {
   readonly candidate: Candidate | undefined;
 }
 
+export type EventSeverity = 'info' | 'notice' | 'alert';
+
+/** Something that happened to a camera, to its registration, or to the models. */
+export interface SiteEvent {
+  readonly id: string;
+  readonly timeMs: number;
+  /** `camera.offline`; kinds of a later server are shown as they are named. */
+  readonly kind: string;
+  readonly severity: EventSeverity;
+  readonly cameraId: string | undefined;
+  readonly summary: string;
+  readonly reasonCode: string | undefined;
+  readonly by: string | undefined;
+  readonly hasStill: boolean;
+}
+
 export interface AuditEntry {
   readonly seq: number;
   readonly timeMs: number;

@@ -50,6 +50,32 @@ export function timeText(ms: number | undefined): string {
   return ms === undefined ? '–' : new Date(ms).toISOString().replace('T', ' ').slice(0, 19);
 }
 
+const eventWords: Readonly<Record<string, string>> = {
+  'camera.online': 'Online',
+  'camera.degraded': 'Degraded',
+  'camera.offline': 'Offline',
+  'camera.rejected': 'Not usable',
+  'camera.ended': 'Ended',
+  'registration.added': 'Registered',
+  'registration.changed': 'Registration changed',
+  'registration.removed': 'Removed',
+  'model.activated': 'Model activated',
+  'model.shadow': 'Model in shadow',
+  'model.canary': 'Model in canary',
+  'model.promoted': 'Model promoted',
+  'model.rolled_back': 'Model rolled back',
+  'model.gate_failed': 'Model failed its gate',
+  'model.retired': 'Model retired',
+};
+
+export function eventText(kind: string): string {
+  return eventWords[kind] ?? kind;
+}
+
+export function dayText(ms: number): string {
+  return new Date(ms).toLocaleDateString('en', { timeZone: 'UTC', weekday: 'long', day: 'numeric', month: 'long' });
+}
+
 /** Colours of classes: the same class has the same one on every tile, and all stand out on a picture. */
 const classColours = ['#4cc9ff', '#ffb347', '#7bed7b', '#ff7ab6', '#ffe45c', '#b79cff', '#ff8a66', '#5ff0d0'];
 

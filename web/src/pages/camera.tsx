@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { cameraPath, readCamera, removeCamera } from '../api/api.ts';
-import { curlLine } from '../core/command-lines.ts';
+import { listEvents } from '../api/events.ts';
+import { curlLine, eventsLine } from '../core/command-lines.ts';
 import { shownState } from '../core/filter-cameras.ts';
 import { hrefOf } from '../core/routes.ts';
 import { LiveHistory, type Series } from '../core/series.ts';
@@ -11,6 +12,7 @@ import { useLoaded } from '../state/use-loaded.ts';
 import { Chart } from '../ui/chart.tsx';
 import { CommandLine } from '../ui/command-line.tsx';
 import { Confirm } from '../ui/confirm.tsx';
+import { EventList } from '../ui/event-list.tsx';
 import { GeometryEditor, type ShapeKind } from '../ui/geometry-editor.tsx';
 import { LivePicture } from '../ui/live-picture.tsx';
 import { Problem } from '../ui/notice.tsx';
@@ -19,6 +21,7 @@ import { CameraSettings } from './camera-settings.tsx';
 import { CameraShapes } from './camera-shapes.tsx';
 
 const refreshMs = 2_000;
+const eventsRefreshMs = 5_000;
 const largeFps = 10;
 
 export function CameraPage({ cameraId }: { readonly cameraId: string }) {
@@ -101,6 +104,7 @@ export function CameraPage({ cameraId }: { readonly cameraId: string }) {
           ) : may('operator') ? (
             <CameraSettings key={camera.id} camera={camera} onSaved={reload} />
           ) : null}
+          <RecentEvents cameraId={camera.id} />
         </div>
       </div>
       {removing ? (
@@ -119,6 +123,22 @@ export function CameraPage({ cameraId }: { readonly cameraId: string }) {
         </Confirm>
       ) : null}
     </>
+  );
+}
+
+const recentEvents = 8;
+
+function RecentEvents({ cameraId }: { readonly cameraId: string }) {
+  const filter = { camera: cameraId, kind: '', sinceMs: undefined };
+  const { value: page, problem } = useLoaded(() => listEvents(filter, recentEvents), eventsRefreshMs, cameraId);
+  return (
+    <section class="card" aria-labelledby="events-title">
+      <h2 id="events-title">Recent events</h2>
+      <Problem problem={problem} />
+      {page?.events.length === 0 ? <p class="muted">None yet.</p> : null}
+      <EventList events={page?.events ?? []} namesCamera={false} />
+      <CommandLine line={eventsLine(location.origin, { camera: cameraId, kind: '' })} label="Follow them in a shell" />
+    </section>
   );
 }
 

@@ -4,6 +4,7 @@ import type { Role } from '../core/types.ts';
 import { AddCameraPage } from '../pages/add-camera.tsx';
 import { AuditPage } from '../pages/audit.tsx';
 import { CameraPage } from '../pages/camera.tsx';
+import { EventsPage } from '../pages/events.tsx';
 import { ModelsPage } from '../pages/models.tsx';
 import { SignIn } from '../pages/sign-in.tsx';
 import { SystemPage } from '../pages/system.tsx';
@@ -22,6 +23,7 @@ interface Entry {
 const entries: readonly Entry[] = [
   { page: 'wall', text: 'Cameras', role: 'viewer' },
   { page: 'models', text: 'Models', role: 'viewer' },
+  { page: 'events', text: 'Events', role: 'viewer' },
   { page: 'system', text: 'System', role: 'viewer' },
   { page: 'audit', text: 'Audit', role: 'admin' },
   { page: 'tokens', text: 'Tokens', role: 'admin' },
@@ -102,6 +104,8 @@ function Page({ route: now }: { readonly route: Route }) {
       return may('operator') ? <AddCameraPage /> : <NotAllowed />;
     case 'models':
       return <ModelsPage />;
+    case 'events':
+      return <EventsPage />;
     case 'system':
       return <SystemPage />;
     case 'audit':

@@ -5,6 +5,7 @@ import type { Clock } from '#shared/core/clock';
 import type { Logger } from '#shared/core/logger';
 import type { Readiness } from '#shared/core/service';
 import type { AccessRule, Principal } from '../../core/access.ts';
+import type { EventFeed } from '../../core/events/event.ts';
 import type {
   AuditLog,
   CameraDirectory,
@@ -33,6 +34,7 @@ export interface NamedSchema {
 export interface ApiPorts {
   readonly cameras: CameraDirectory;
   readonly live: LiveFeed;
+  readonly events: EventFeed;
   readonly probe: ProbeCamera;
   readonly tokens: TokenStore;
   readonly audit: AuditLog;

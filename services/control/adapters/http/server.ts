@@ -14,6 +14,7 @@ import { addFailureAnswers } from './failures.ts';
 import { addIdempotency } from './idempotency.ts';
 import { nameSchemas } from './openapi.ts';
 import { addCameraRoutes } from './routes/cameras.ts';
+import { addEventRoutes } from './routes/events.ts';
 import { addLiveRoutes, type LiveCounts } from './routes/live.ts';
 import { addModelRoutes } from './routes/models.ts';
 import { addHealthRoutes, addSystemRoutes } from './routes/system.ts';
@@ -89,7 +90,7 @@ export async function createApiServer({
       info: {
         title: 'Sightline API',
         version: '1',
-        description: 'Cameras, results, models, tokens and audit of Sightline.',
+        description: 'Cameras, results, events, models, tokens and audit of Sightline.',
       },
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
       security: [{ token: [] }],
@@ -129,6 +130,7 @@ export async function createApiServer({
     async (api: HttpApp) => {
       addCameraRoutes(api, ports);
       await addLiveRoutes(api, ports, counts);
+      addEventRoutes(api, ports, counts);
       addModelRoutes(api, ports);
       addSystemRoutes(api, ports, counts);
     },

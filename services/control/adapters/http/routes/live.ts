@@ -12,7 +12,7 @@ import { Accounting } from '../schemas/cameras.ts';
 import { CameraId, IdParams, nullable, problems, strict } from '../schemas/common.ts';
 import { CameraStatusRecord, DetectionFrameRecord } from '../schemas/records.ts';
 
-/** Streams of results at once; each costs a socket and, when slow, a quarter of a megabyte. */
+/** Streams of results and events at once; each costs a socket and, when slow, a quarter of a megabyte. */
 const maxResultClients = 500;
 /** Watchers of live pictures at once. */
 const maxViewers = 64;
@@ -46,6 +46,16 @@ export interface LiveCounts {
   eventsDropped: number;
   viewers: number;
   picturesDropped: number;
+}
+
+/** Counts one who listens in. Throws where there are too many; gives what counts it out. */
+export function enterStream(counts: LiveCounts): () => void {
+  if (counts.resultClients >= maxResultClients)
+    throw new AppError('SIGHTLINE_RATE_LIMITED', `${maxResultClients} clients listen already`);
+  counts.resultClients++;
+  return () => {
+    counts.resultClients--;
+  };
 }
 
 export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveCounts): Promise<void> {
@@ -318,9 +328,7 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
       const caller = callerOf(request);
       if (camera !== undefined && !maySeeCamera(caller, camera)) throw cameraUnknown(camera);
       if (camera !== undefined) known(camera);
-      if (counts.resultClients >= maxResultClients)
-        throw new AppError('SIGHTLINE_RATE_LIMITED', `${maxResultClients} clients listen already`);
-      counts.resultClients++;
+      const leave = enterStream(counts);
       recordAudit(ports, request, reply);
       const stream = new EventStream(reply, (count) => (counts.eventsDropped += count));
       const wants = (id: string): boolean => (camera === undefined || camera === id) && maySeeCamera(caller, id);
@@ -335,7 +343,7 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
         }),
       ];
       stream.onClose(() => {
-        counts.resultClients--;
+        leave();
         for (const subscription of subscriptions) subscription.close();
       });
       return reply;

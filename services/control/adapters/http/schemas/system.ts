@@ -21,7 +21,7 @@ export const System = strict(
     }),
     capacity: nullable(Capacity),
     capacity_note: Type.Optional(Type.String({ description: 'Why there is no capacity to tell.' })),
-    result_clients: Type.Integer({ description: 'Who listens to the stream of results now.' }),
+    result_clients: Type.Integer({ description: 'Who listens to the streams of results and events now.' }),
     result_events_dropped: Type.Integer({ description: 'Events that clients were too slow for.' }),
     live_viewers: Type.Integer({ description: 'Who looks at live pictures now.' }),
     live_pictures_dropped: Type.Integer({ description: 'Pictures that viewers were too slow for.' }),
