@@ -2,7 +2,14 @@ import type { Command } from 'commander';
 import type { DeadLetter } from '#shared/core/dead-letter';
 import { AppError } from '#shared/core/errors';
 import { withDeadLetters, type DeadLettersAddress } from '../dead-letters/dead-letters-topic.ts';
-import { chooseLetters, filterLetters, replayLetters } from '../dead-letters/replay.ts';
+import {
+  chooseLetters,
+  mostLettersListed,
+  mostLettersReplayed,
+  replayLetters,
+  wants,
+  wantsToReplay,
+} from '../dead-letters/replay.ts';
 import { textTable, type Column } from '../results/text-table.ts';
 import { parseMoment } from '../results/time-range.ts';
 
@@ -41,33 +48,38 @@ export function registerDeadLetterCommands(program: Command): void {
 
 async function list(flags: ListFlags): Promise<void> {
   await withDeadLetters(flags, async (topic) => {
-    const found = await topic.read(rangeOf(flags));
-    const shown = filterLetters(found.letters(), filterOf(flags));
+    const keeps = wants(filterOf(flags));
+    const found = await topic.list(rangeOf(flags), { keeps, most: mostLettersListed, whenFull: 'keep-newest' });
+    const shown = found.letters();
     if (flags.json === true) {
       print(`${JSON.stringify(shown, undefined, 2)}\n`);
       return;
     }
     print(shown.length === 0 ? `no dead letters on ${topic.name}\n` : textTable(columns, shown));
+    if (found.leftOut > 0) print(`${found.leftOut} older ones are not shown\n`);
     if (found.foreign > 0) print(`${found.foreign} records on ${topic.name} are no dead letters of Sightline\n`);
   });
 }
 
 async function replay(positions: readonly string[], flags: ReplayFlags): Promise<void> {
   await withDeadLetters(flags, async (topic) => {
-    const found = await topic.read(rangeOf(flags));
     const { all, again, yes } = { all: flags.all === true, again: flags.again === true, yes: flags.yes === true };
-    const chosen = chooseLetters(found, { ...filterOf(flags), positions, all, again });
+    const request = { ...filterOf(flags), positions, all, again };
+    const keeps = wantsToReplay(request);
+    const found = await topic.list(rangeOf(flags), { keeps, most: mostLettersReplayed, whenFull: 'keep-oldest' });
+    const chosen = chooseLetters(found.letters(), request);
     const elsewhere = chosen.find((letter) => !topic.mayWrite(letter.topic));
     if (elsewhere !== undefined)
       throw new AppError('SIGHTLINE_USAGE', `${elsewhere.position} is of no topic of this installation`);
     const isDone = !all || yes;
-    const count = isDone ? await replayLetters(found, chosen, topic) : 0;
+    const count = isDone ? await replayLetters(chosen, topic.records(rangeOf(flags)), topic) : 0;
     if (flags.json === true) {
-      print(`${JSON.stringify({ chosen: chosen.length, replayed: count })}\n`);
+      print(`${JSON.stringify({ chosen: chosen.length, replayed: count, left_out: found.leftOut })}\n`);
       return;
     }
     if (isDone) {
-      print(`${count} written back\n`);
+      const rest = found.leftOut > 0 ? `; ${found.leftOut} more wait: do it again` : '';
+      print(`${count} written back${rest}\n`);
       return;
     }
     print(chosen.length === 0 ? 'nothing to write back\n' : textTable(columns, chosen));

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { KafkaMessageBus } from '#shared/bus/kafka/kafka-message-bus';
 import type { EncodedRecord, RecordSerde } from '#shared/bus/kafka/serde';
 import type { TimeRange } from '#shared/bus/kafka/topic-reader';
-import { DeadLetterList } from '#shared/core/dead-letter';
+import { DeadLetterList, type DeadLetterListOptions, type DeadLetterRecord } from '#shared/core/dead-letter';
 import { AppError } from '#shared/core/errors';
 import { createLogger } from '#shared/runtime/logger';
 import { packageVersion } from '#shared/runtime/package-version';
@@ -18,7 +18,8 @@ export interface DeadLettersAddress {
 
 export interface DeadLettersTopic extends ReplayPorts {
   readonly name: string;
-  read(range: TimeRange): Promise<DeadLetterList>;
+  list(range: TimeRange, options: DeadLetterListOptions): Promise<DeadLetterList>;
+  records(range: TimeRange): AsyncGenerator<DeadLetterRecord, void>;
   /** Topics of this installation: nothing is written to others, whatever a header says. */
   mayWrite(topic: string): boolean;
 }
@@ -53,6 +54,9 @@ export async function withDeadLetters(
     bus ??= await connection.openBus(() => asItIs);
     await bus.publish({ name: topic }, { key, value });
   };
+  async function* recordsOf(range: TimeRange): AsyncGenerator<DeadLetterRecord, void> {
+    for await (const { records } of reader.read(await reader.span(name, range))) yield* records;
+  }
   const known = new Set([topics.frames, topics.detections, topics.cameraStatus].map((topic) => topic.name));
   try {
     const limit = AbortSignal.timeout(answerTimeoutMs);
@@ -64,12 +68,13 @@ export async function withDeadLetters(
       });
     await work({
       name,
-      async read(range) {
-        const list = new DeadLetterList();
-        for await (const { records } of reader.read(await reader.span(name, range)))
-          for (const record of records) list.add(record);
+      async list(range, options) {
+        const list = new DeadLetterList(options);
+        for await (const record of recordsOf(range)) list.addNote(record);
+        for await (const record of recordsOf(range)) list.add(record);
         return list;
       },
+      records: recordsOf,
       mayWrite: (topic) => known.has(topic),
       publish: ({ topic, key, value, headers }) => write(topic, key, { value, headers }),
       note: (position, headers) => write(name, position, { value: null, headers }),

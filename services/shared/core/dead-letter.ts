@@ -1,5 +1,3 @@
-import { AppError } from './errors.ts';
-
 type Headers = Readonly<Record<string, string | Buffer>>;
 
 /** A record as it lies on the dead-letters topic. */
@@ -50,40 +48,75 @@ const replaysHeader = 'sightline-replays';
 /** On the note that stands behind a letter which was written back. */
 const replayedHeader = 'sightline-replayed';
 
-/** The letters of the topic in its order, each with the note that it was written back where there is one. */
+export interface DeadLetterListOptions {
+  /** Which letters are wanted; all without it. */
+  readonly keeps?: (letter: DeadLetter) => boolean;
+  /** Letters that are held. A broken producer can fill the topic with millions. */
+  readonly most: number;
+  /** Which of them where there are more. */
+  readonly whenFull: 'keep-newest' | 'keep-oldest';
+}
+
+/**
+ * The letters of the topic in its order, each with the note that it was written back where there is one. Read the topic twice: notes stand
+ * behind their letters, and have to be known before. Values are not held.
+ */
 export class DeadLetterList {
-  readonly #letters = new Map<string, { letter: DeadLetter; readonly record: DeadLetterRecord }>();
+  readonly #options: DeadLetterListOptions;
+  readonly #replayedAtMs = new Map<string, number>();
+  readonly #letters = new Map<string, DeadLetter>();
   /** Records that are no letters of ours. */
   foreign = 0;
+  /** Letters that are wanted and did not fit. */
+  leftOut = 0;
 
+  constructor(options: DeadLetterListOptions) {
+    this.#options = options;
+  }
+
+  /** First of all records. */
+  addNote({ headers, timestampMs }: DeadLetterRecord): void {
+    const position = text(headers[replayedHeader]);
+    if (position !== undefined) this.#replayedAtMs.set(position, timestampMs);
+  }
+
+  /** Then of all records. */
   add(record: DeadLetterRecord): void {
-    const replayed = text(record.headers[replayedHeader]);
-    if (replayed !== undefined) {
-      const known = this.#letters.get(replayed);
-      if (known !== undefined) known.letter = { ...known.letter, replayedAtMs: record.timestampMs };
+    if (record.headers[replayedHeader] !== undefined) return;
+    const letter = letterOf(record);
+    if (letter === undefined) {
+      this.foreign++;
       return;
     }
-    const letter = letterOf(record);
-    if (letter === undefined) this.foreign++;
-    else this.#letters.set(letter.position, { letter, record });
+    const { keeps, most, whenFull } = this.#options;
+    const known = { ...letter, replayedAtMs: this.#replayedAtMs.get(letter.position) ?? null };
+    if (keeps?.(known) === false) return;
+    if (this.#letters.size >= most && !this.#letters.has(letter.position)) {
+      this.leftOut++;
+      if (whenFull === 'keep-oldest') return;
+      const [oldest] = this.#letters.keys();
+      if (oldest !== undefined) this.#letters.delete(oldest);
+    }
+    this.#letters.set(letter.position, known);
   }
 
   letters(): readonly DeadLetter[] {
-    return [...this.#letters.values()].map(({ letter }) => letter);
+    return [...this.#letters.values()];
   }
+}
 
-  /** The record as it was, for its topic. Throws SIGHTLINE_USAGE for one that is not there. */
-  toReplay(position: string): RecordToReplay {
-    const known = this.#letters.get(position);
-    if (known === undefined) throw new AppError('SIGHTLINE_USAGE', `no dead letter stood at ${position}`);
-    const { letter, record } = known;
-    if (letter.blocked !== null) throw new AppError('SIGHTLINE_USAGE', `${position}: ${letter.blocked}`);
-    const headers = Object.fromEntries(Object.entries(record.headers).filter(([name]) => !addedHeaders.includes(name)));
-    return {
+/** The position of a letter and the record as it was, for its topic; undefined for what is no letter, or one that is blocked. */
+export function toReplay(record: DeadLetterRecord): { position: string; record: RecordToReplay } | undefined {
+  const letter = record.headers[replayedHeader] === undefined ? letterOf(record) : undefined;
+  if (letter?.blocked !== null) return undefined;
+  const headers = Object.fromEntries(Object.entries(record.headers).filter(([name]) => !addedHeaders.includes(name)));
+  return {
+    position: letter.position,
+    record: {
       ...{ topic: letter.topic, key: letter.key, value: record.value },
       headers: { ...headers, [replaysHeader]: String(letter.replays + 1) },
-    };
-  }
+    },
+  };
 }
 
 /** The headers of the note that a letter was written back; its value is null. */

@@ -1,6 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { DeadLetterList, type DeadLetterRecord, type RecordToReplay } from '#shared/core/dead-letter';
-import { chooseLetters, filterLetters, replayLetters } from '../../../cli/dead-letters/replay.ts';
+import {
+  DeadLetterList,
+  toReplay,
+  type DeadLetterListOptions,
+  type DeadLetterRecord,
+  type RecordToReplay,
+} from '#shared/core/dead-letter';
+import {
+  chooseLetters,
+  replayLetters,
+  wants,
+  wantsToReplay,
+  type ReplayRequest,
+} from '../../../cli/dead-letters/replay.ts';
 
 interface Written {
   readonly topic: string;
@@ -35,18 +47,26 @@ function start(written: readonly Written[]) {
     void records.push({ ...record, offset: BigInt(records.length) });
   for (const one of written) put(letter(one));
   const published: RecordToReplay[] = [];
-  const read = (): DeadLetterList => {
-    const list = new DeadLetterList();
+  const read = (options: Partial<DeadLetterListOptions> = {}): DeadLetterList => {
+    const list = new DeadLetterList({ most: 100, whenFull: 'keep-newest', ...options });
+    for (const record of records) list.addNote(record);
     for (const record of records) list.add(record);
     return list;
   };
+  const choose = (asked: ReplayRequest, most = 100) =>
+    chooseLetters(read({ keeps: wantsToReplay(asked), most, whenFull: 'keep-oldest' }).letters(), asked);
+  /** The records as they stand now: notes that are written meanwhile are not among them. */
+  async function* stream() {
+    for (const record of [...records]) yield await Promise.resolve(record);
+  }
   const ports = {
     publish: (record: RecordToReplay) => Promise.resolve(void published.push(record)),
     note: async (position: string, headers: DeadLetterRecord['headers']) => {
       put({ key: position, value: null, headers, timestampMs: 9_000 });
     },
   };
-  return { put, published, read, ports };
+  const replay = (asked: ReplayRequest, most = 100) => replayLetters(choose(asked, most), stream(), ports);
+  return { put, published, read, choose, replay, records };
 }
 
 const request = { positions: [], all: true, again: false };
@@ -70,17 +90,22 @@ describe('dead letters', () => {
     put({ key: 'x', value: null, headers: {}, timestampMs: 0 });
     const list = read();
     expect(list.foreign).toBe(1);
-    expect(filterLetters(list.letters(), { key: 'yard' }).map(({ offset }) => offset)).toEqual(['9']);
-    expect(filterLetters(list.letters(), { reasons: ['SIGHTLINE_INTERNAL'] })).toEqual([]);
+    expect(read({ keeps: wants({ key: 'yard' }) }).letters()).toMatchObject([{ offset: '9' }]);
+    expect(read({ keeps: wants({ reasons: ['SIGHTLINE_INTERNAL'] }) }).letters()).toEqual([]);
+  });
+
+  test('are listed to a limit, the newest of them, with the count of the others', () => {
+    const many = Array.from({ length: 5 }, (_, offset) => ({ topic: 'a.frames', offset }));
+    const list = start(many).read({ most: 2 });
+    expect(list.letters()).toMatchObject([{ offset: '3' }, { offset: '4' }]);
+    expect(list.leftOut).toBe(3);
   });
 });
 
 describe('writing dead letters back', () => {
   test('gives a record as it was to its topic, and notes it', async () => {
-    const { published, read, ports } = start(two);
-    const list = read();
-    const chosen = chooseLetters(list, { ...request, all: false, positions: ['a.frames/2/7'] });
-    expect(await replayLetters(list, chosen, ports)).toBe(1);
+    const { published, read, replay } = start(two);
+    expect(await replay({ ...request, all: false, positions: ['a.frames/2/7'] })).toBe(1);
     expect(published).toEqual([
       {
         ...{ topic: 'a.frames', key: 'gate', value: Buffer.from('no record of ours') },
@@ -91,32 +116,38 @@ describe('writing dead letters back', () => {
   });
 
   test('does all of them once, unless it is asked for again', async () => {
-    const { published, read, ports } = start(two);
-    await replayLetters(read(), chooseLetters(read(), request), ports);
-    expect(chooseLetters(read(), request)).toEqual([]);
-    expect(() => chooseLetters(read(), { ...request, all: false, positions: ['a.frames/2/7'] })).toThrow(/already/);
-    await replayLetters(read(), chooseLetters(read(), { ...request, again: true }), ports);
+    const { published, choose, replay } = start(two);
+    await replay(request);
+    expect(choose(request)).toEqual([]);
+    expect(() => choose({ ...request, all: false, positions: ['a.frames/2/7'] })).toThrow(/already/);
+    await replay({ ...request, again: true });
     expect(published.map(({ key }) => key)).toEqual(['gate', 'yard', 'gate', 'yard']);
   });
 
+  test('comes to the end of more than it takes at once, the oldest first', async () => {
+    const many = Array.from({ length: 5 }, (_, offset) => ({ topic: 'a.frames', offset, key: String(offset) }));
+    const { published, replay } = start(many);
+    const counts = [await replay(request, 2), await replay(request, 2), await replay(request, 2)];
+    expect(counts).toEqual([2, 2, 1]);
+    expect(published.map(({ key }) => key)).toEqual(['0', '1', '2', '3', '4']);
+  });
+
   test('counts how often a record has come here', () => {
-    const { read } = start([{ topic: 'a.frames', offset: 12, headers: { 'sightline-replays': '1' } }]);
+    const { read, records } = start([{ topic: 'a.frames', offset: 12, headers: { 'sightline-replays': '1' } }]);
     expect(read().letters()).toMatchObject([{ replays: 1 }]);
-    expect(read().toReplay('a.frames/2/12').headers).toEqual({ 'sightline-replays': '2' });
+    expect(records.map((record) => toReplay(record)?.record.headers)).toEqual([{ 'sightline-replays': '2' }]);
   });
 
   test('leaves out a record without a key, which would only come back', () => {
-    const { read } = start([{ topic: 'a.frames', offset: 7, key: 'a.frames/2/7' }]);
-    expect(chooseLetters(read(), request)).toEqual([]);
-    expect(() => chooseLetters(read(), { ...request, all: false, positions: ['a.frames/2/7'] })).toThrow(/no key/);
+    const { choose } = start([{ topic: 'a.frames', offset: 7, key: 'a.frames/2/7' }]);
+    expect(choose(request)).toEqual([]);
+    expect(() => choose({ ...request, all: false, positions: ['a.frames/2/7'] })).toThrow(/no key/);
   });
 
   test('asks for positions or for all, and for positions that are there', () => {
-    const { read } = start(two);
-    expect(() => chooseLetters(read(), { ...request, all: false })).toThrow(/--all/);
-    expect(() => chooseLetters(read(), { ...request, positions: ['a.frames/2/7'] })).toThrow(/--all/);
-    expect(() => chooseLetters(read(), { ...request, all: false, positions: ['a.frames/2/8'] })).toThrow(
-      /no dead letter/,
-    );
+    const { choose } = start(two);
+    expect(() => choose({ ...request, all: false })).toThrow(/--all/);
+    expect(() => choose({ ...request, positions: ['a.frames/2/7'] })).toThrow(/--all/);
+    expect(() => choose({ ...request, all: false, positions: ['a.frames/2/8'] })).toThrow(/no dead letter/);
   });
 });

@@ -45,6 +45,8 @@ describe.each(named)('the container %s', (name, service) => {
   test('writes to nothing but its volumes and memory', () => {
     expect(service.read_only).toBe(true);
     expect(service.volumes?.join() ?? '').not.toContain('docker.sock');
+    // One without a name would stay behind with `down`, and nobody would know what it was.
+    for (const volume of service.volumes ?? []) expect(volume).toContain(':');
   });
 
   test('has limits of memory, processors and processes', () => {
