@@ -25,7 +25,7 @@ import { createToken } from '../../services/control/core/tokens.ts';
 import type { ModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
-import { fileEntry, probeByRules, registrationRules } from '../control/camera-rules.ts';
+import { fileEntry, finderByRules, probeByRules, registrationRules } from '../control/camera-rules.ts';
 import { openEventLog } from '../control/event-log.ts';
 import { webRoot } from '../control/web-root.ts';
 import { listModelEntries } from '../models/model-entries.ts';
@@ -130,6 +130,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       tokens: store.tokens,
       audit: store.audit,
       probe: probeByRules(options),
+      finder: finderByRules(options),
       system: {
         facts: () => {
           const { ready, reason = null } = pipeline.readiness();

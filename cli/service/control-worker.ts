@@ -22,6 +22,7 @@ import { Placements } from '../../services/control/core/placement.ts';
 import type {
   CameraDirectory,
   CameraEntry,
+  CameraFinder,
   ModelCatalogue,
   ProbeCamera,
   SystemFacts,
@@ -45,6 +46,7 @@ export interface ControlWorkerOptions {
   /** Cameras that every ingest was started with: shown, and changed only in their file. */
   readonly fromFile: readonly CameraEntry[];
   readonly probe: ProbeCamera;
+  readonly finder: CameraFinder;
   /** Versions whose files are here too. */
   readonly listModels: ModelCatalogue['list'];
   readonly leaseMs: number;
@@ -174,6 +176,7 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
         tokens: options.store.tokens,
         audit: options.store.audit,
         probe: options.probe,
+        finder: options.finder,
         system: { facts, load: () => null, placementOf: (id) => placements.of(id) },
         models: { list: options.listModels, rollout: rolloutWhileKnown() },
         schemas: Object.values(schemas).map(({ name, version, schema }) => ({ name, version, schema })),

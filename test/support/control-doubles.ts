@@ -20,6 +20,7 @@ import type { Role } from '../../services/control/core/access.ts';
 import { openEventStore } from '../../services/control/adapters/sqlite/event-store.ts';
 import { EventRecorder } from '../../services/control/core/events/event-recorder.ts';
 import { EventStills } from '../../services/control/core/events/event-stills.ts';
+import { streamTemplates } from '../../services/ingest/core/stream-templates.ts';
 import { createApiServer, type ApiServer } from '../../services/control/adapters/http/server.ts';
 import { silentLogger } from './ingest-doubles.ts';
 import { makeModelRef } from './rollout-doubles.ts';
@@ -223,6 +224,21 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
         const verdict = options.verdict ?? usable;
         for (const step of verdict.steps) onStep?.(step);
         return verdict;
+      },
+      finder: {
+        discover: async () => [
+          {
+            ...{ address: '192.0.2.7', port: 80, path: '/onvif/device_service', urn: 'urn:uuid:1', name: 'Yard cam' },
+            ...{ hardware: 'X-100', location: null },
+          },
+        ],
+        profiles: async ({ host, password }) => {
+          if (password === 'wrong') throw new AppError('SIGHTLINE_CAMERA_AUTH', 'refused');
+          const profile = { token: 'p1', name: 'sub', codec: 'H264', width_px: 640, height_px: 360, fps: 15 };
+          const profiles = [{ ...profile, url: `rtsp://${host}/sub` }];
+          return { manufacturer: 'Acme', model: 'X-100', firmware: null, profiles };
+        },
+        templates: streamTemplates,
       },
       audit: {
         append(fact) {

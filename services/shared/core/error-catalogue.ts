@@ -138,6 +138,12 @@ export const errorCatalogue = {
     summary: 'Sealed credentials cannot be opened: the key is another one, or they were changed.',
     action: 'Run with the key that they were sealed with, or give the URL of the camera with its credentials again.',
   },
+  SIGHTLINE_DISCOVERY_FAILED: {
+    exitCode: 4,
+    summary: 'The search for cameras could not be sent.',
+    action:
+      'Run it on a machine (not in a container with a network of its own) that is in the network of the cameras; or give --host.',
+  },
   SIGHTLINE_DOWNLOAD_FAILED: {
     exitCode: 4,
     summary: 'A file could not be fetched.',

@@ -9,6 +9,7 @@ import type { EventFeed } from '../../core/events/event.ts';
 import type {
   AuditLog,
   CameraDirectory,
+  CameraFinder,
   LiveFeed,
   ModelCatalogue,
   ProbeCamera,
@@ -36,6 +37,7 @@ export interface ApiPorts {
   readonly live: LiveFeed;
   readonly events: EventFeed;
   readonly probe: ProbeCamera;
+  readonly finder: CameraFinder;
   readonly tokens: TokenStore;
   readonly audit: AuditLog;
   readonly system: SystemPort;
