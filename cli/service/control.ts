@@ -9,6 +9,7 @@ import { openControlStore } from '../../services/control/adapters/sqlite/control
 import type { CameraEntry } from '../../services/control/core/ports.ts';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { fileEntry, finderByRules, probeByRules, registrationRules } from '../control/camera-rules.ts';
+import { openIdentity } from '../control/identity.ts';
 import { keepToken } from '../control/kept-token.ts';
 import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
 import { listModelEntries } from '../models/model-entries.ts';
@@ -41,6 +42,7 @@ export async function runControl(request: ServiceRequest): Promise<void> {
     const probeRules = { allowHttp, denyLoopback, denyPrivate, clock, logger };
     return createControlWorker({
       connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),
+      identity: await openIdentity(settings.oidc, { clock, logger }),
       ...{ host, port, store, producer, clock, logger, metrics },
       // A path would be one of whichever machine an ingest happens to be on.
       rules: registrationRules({ secretBox, clock, allowHttp, allowFiles: false }),

@@ -14,6 +14,7 @@ import type {
   ProbeVerdict,
   TokenStore,
 } from '../../services/control/core/ports.ts';
+import type { IdentityProvider } from '../../services/control/core/identity.ts';
 import type { StoredToken } from '../../services/control/core/tokens.ts';
 import { createToken } from '../../services/control/core/tokens.ts';
 import type { Role } from '../../services/control/core/access.ts';
@@ -149,6 +150,7 @@ export interface TestApiOptions {
   /** In place of doubles that know nothing. */
   readonly live?: LiveFeed;
   readonly directory?: CameraDirectory;
+  readonly identity?: IdentityProvider;
 }
 
 /** Two versions of a model, the first one active, and nobody who would have to load them. */
@@ -220,6 +222,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
       live: options.live ?? quiet,
       events,
       tokens,
+      identity: options.identity ?? null,
       probe: async ({ onStep }) => {
         const verdict = options.verdict ?? usable;
         for (const step of verdict.steps) onStep?.(step);
