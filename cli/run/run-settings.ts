@@ -1,4 +1,5 @@
 import type { SettingsSchema } from '#shared/core/check-schema';
+import { oidcSettings, type OidcSettings } from '../control/identity.ts';
 import type { ExecutionProvider } from '../../services/inference/core/ports.ts';
 
 const fraction = { type: 'number', minimum: 0, maximum: 1 } as const satisfies SettingsSchema;
@@ -152,6 +153,7 @@ export const runSettings = {
         host: { type: 'string', minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' },
       },
     },
+    oidc: oidcSettings,
     events: {
       type: 'object',
       default: {},
@@ -224,6 +226,7 @@ export interface RunSettings {
   readonly duration_s?: number;
   readonly summary?: string;
   readonly http: { readonly port?: number; readonly host: string };
+  readonly oidc?: OidcSettings;
   readonly events: { readonly max_count: number; readonly max_days: number };
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';

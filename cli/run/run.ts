@@ -163,7 +163,7 @@ export async function run(request: RunRequest): Promise<void> {
   await rollouts?.open({ model: { name, version, digest }, when: 'always' });
   const control = await served?.start({
     ...{ stateDir, cameras, pipeline, metrics, clock, logger, hub: served.hub, library, rollouts },
-    ...{ rolloutLog: rollout.log, events: settings.events },
+    ...{ oidc: settings.oidc, rolloutLog: rollout.log, events: settings.events },
     ...{ host: settings.http.host, port: settings.http.port ?? defaultHttpPort },
     ...{ isPortFree: settings.http.port === undefined, results: settings.results, allowHttp: settings.allow_http },
     ...{ denyLoopback: settings.deny_loopback, denyPrivate: settings.deny_private },

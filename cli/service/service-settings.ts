@@ -1,6 +1,7 @@
 import type { SettingsSchema } from '#shared/core/check-schema';
 import { AppError } from '#shared/core/errors';
 import { loadConfig, type DeepReadonly } from '#shared/runtime/load-config';
+import type { OidcSettings } from '../control/identity.ts';
 import type { ExecutionProvider } from '../../services/inference/core/ports.ts';
 import type { CameraSettings } from '../run/run-settings.ts';
 import { runSettings } from '../run/run-settings.ts';
@@ -119,6 +120,7 @@ const controlOnly = {
     description: 'Where the control service keeps tokens, events and the audit log. Default: state_dir.',
   },
   events: runSettings.properties.events,
+  oidc: runSettings.properties.oidc,
 } as const satisfies Record<string, SettingsSchema>;
 
 /** One schema for all services, so that one file can configure an installation; each takes what concerns it. */
@@ -162,6 +164,7 @@ export interface ServiceSettings {
   readonly lease_s: number;
   readonly max_cameras: number;
   readonly control_dir?: string;
+  readonly oidc?: OidcSettings;
   readonly events: { readonly max_count: number; readonly max_days: number };
 }
 

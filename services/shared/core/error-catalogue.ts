@@ -138,6 +138,12 @@ export const errorCatalogue = {
     summary: 'Sealed credentials cannot be opened: the key is another one, or they were changed.',
     action: 'Run with the key that they were sealed with, or give the URL of the camera with its credentials again.',
   },
+  SIGHTLINE_DISCOVERY_FAILED: {
+    exitCode: 4,
+    summary: 'The search for cameras could not be sent.',
+    action:
+      'Run it on a machine (not in a container with a network of its own) that is in the network of the cameras; or give --host.',
+  },
   SIGHTLINE_DOWNLOAD_FAILED: {
     exitCode: 4,
     summary: 'A file could not be fetched.',
@@ -509,6 +515,28 @@ export const errorCatalogue = {
     exitCode: 2,
     summary: 'The request has no token, or one that is not valid.',
     action: 'Send `Authorization: Bearer TOKEN`; an administrator makes tokens.',
+  },
+  SIGHTLINE_JWT_INVALID: {
+    exitCode: 2,
+    summary: 'The JWT is not one that is taken here.',
+    action:
+      'Get a token of the configured issuer, for the configured audience; `oidc` in the settings of the API names both.',
+  },
+  SIGHTLINE_JWT_EXPIRED: {
+    exitCode: 2,
+    summary: 'The JWT has expired.',
+    action: 'Get a new one from the issuer; where it is new, compare the clocks of issuer and API.',
+  },
+  SIGHTLINE_JWT_NO_ROLE: {
+    exitCode: 2,
+    summary: 'The JWT is valid, and gives no role here.',
+    action: 'Have one of the groups or roles of `oidc.roles` given to this user by the issuer.',
+  },
+  SIGHTLINE_IDENTITY_UNREACHABLE: {
+    exitCode: 4,
+    summary: 'The keys of the issuer of JWTs could not be fetched yet.',
+    action:
+      "Check `oidc.issuer` and `oidc.jwks_url`, and that the issuer can be reached from the API; the API's own tokens work meanwhile.",
   },
   SIGHTLINE_INTERNAL: {
     exitCode: 70,
