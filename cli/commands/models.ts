@@ -25,7 +25,7 @@ interface CommonOptions {
   readonly modelsDir?: string;
 }
 
-/** `sightline models list|verify|add|pull|eval|bench|distil|quantise|convert`, and the steps of a roll-out. */
+/** `sightline models list|verify|add|pull|eval|bench|distil|prune|quantise|convert`, and the steps of a roll-out. */
 export function registerModelsCommands(program: Command): void {
   const models = program
     .command('models')

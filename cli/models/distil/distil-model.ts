@@ -23,8 +23,12 @@ export interface DistilOptions {
   readonly maxFrames: number;
   readonly threads: number;
   readonly maxSteps?: number;
+  /** In how many rounds CPU time is measured, the models in turn; the median counts. Default 5. */
+  readonly benchRounds?: number;
   /** Share of the channels to leave out. Null: the network stays as it is. */
   readonly pruneRatio: number | null;
+  /** AP50 that it may lose where it is cheaper for that. */
+  readonly mostLost: number;
   readonly python: PythonSource;
   /** Where models are kept. */
   readonly storeDirectory: string;
@@ -86,7 +90,7 @@ export async function distilModel(options: DistilOptions): Promise<DistilOutcome
   const made = asModel(options, trained.bytes, lesson);
   onStage('judging on the frames that were held out');
   const rows = await judgeAll(options, made, lesson);
-  const verdict = judge(rows);
+  const verdict = judge(rows, options.mostLost);
   const stored = verdict.isBetter ? await store(options, made) : null;
   return {
     frames: { learned: lesson.frames.length, heldOut: lesson.truth.length, fps: lesson.fps },
@@ -202,7 +206,10 @@ async function judgeAll(options: DistilOptions, made: VerifiedModel, lesson: Les
     { role: 'before', model: student },
     { role: 'after', model: made },
   ];
-  const costs = await measureCosts(models.map(({ model }) => model));
+  const costs = await measureCosts(
+    models.map(({ model }) => model),
+    options.benchRounds ?? 5,
+  );
   const rows: JudgedModel[] = [];
   for (const [index, { role, model }] of models.entries()) {
     const { name, input, thresholds } = model.manifest;
@@ -225,11 +232,11 @@ async function judgeAll(options: DistilOptions, made: VerifiedModel, lesson: Les
 }
 
 /** Less than a point of AP50 is noise, and a saving of less than a tenth is not worth a model of one's own. */
-const leastGain = 0.01;
+export const leastGain = 0.01;
 const mostCost = 0.9;
 
 /** Better is what sees more of what the teacher sees than the model that it began as and costs less than the teacher; or as much and costs less than both. */
-export function judge(rows: readonly JudgedModel[]): Verdict {
+export function judge(rows: readonly JudgedModel[], mostLost = leastGain): Verdict {
   const [teacher, before, after] = rows;
   if (teacher === undefined || before === undefined || after === undefined) throw new Error('three models are judged');
   if (after.cpuMs > mostCost * teacher.cpuMs) {
@@ -237,7 +244,7 @@ export function judge(rows: readonly JudgedModel[]): Verdict {
   }
   const gain = after.ap50 - before.ap50;
   if (gain >= leastGain) return { isBetter: true };
-  if (gain >= -leastGain && after.cpuMs <= mostCost * before.cpuMs) return { isBetter: true };
+  if (gain >= -mostLost && after.cpuMs <= mostCost * before.cpuMs) return { isBetter: true };
   return {
     isBetter: false,
     reason: `its AP50 is ${after.ap50.toFixed(3)} and was ${before.ap50.toFixed(3)} before, for ${share(after.cpuMs, before.cpuMs)} of the CPU time`,

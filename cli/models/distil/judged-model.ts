@@ -74,16 +74,17 @@ function asRecord({ className, box: [x, y, width, height], score }: SeenObject) 
 /** CPU time, memory and size of several models; they take turns, so that a busy machine is unfair to none. */
 export async function measureCosts(
   models: readonly VerifiedModel[],
+  rounds: number,
 ): Promise<readonly Pick<JudgedModel, 'cpuMs' | 'memoryMiB' | 'sizeKiB'>[]> {
   const times: number[][] = models.map(() => []);
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const [index, model] of models.entries()) times[index]?.push((await benchModel(model, 1, 12)).cpu_ms_per_run);
   }
   const costs = [];
   for (const [index, model] of models.entries()) {
     const { memoryBytes } = await tryModel(model, null);
     costs.push({
-      cpuMs: times[index]?.toSorted((a, b) => a - b)[2] ?? 0,
+      cpuMs: times[index]?.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? 0,
       memoryMiB: memoryBytes / 1024 ** 2,
       sizeKiB: model.bytes.length / 1024,
     });
