@@ -11,6 +11,7 @@ import { modelDirectories, modelKeyFile } from '../model-directories.ts';
 import { benchModel, type BenchRow } from '../models/model-bench.ts';
 import { textTable } from '../results/text-table.ts';
 import { registerModelsAdd } from './models-add.ts';
+import { registerModelsDistil } from './models-distil.ts';
 import { registerModelsEval } from './models-eval.ts';
 import { registerModelsPull } from './models-pull.ts';
 import { registerModelsRollout } from './models-rollout.ts';
@@ -24,7 +25,7 @@ interface CommonOptions {
   readonly modelsDir?: string;
 }
 
-/** `sightline models list|verify|add|pull|eval|bench|quantise|convert`, and the steps of a roll-out. */
+/** `sightline models list|verify|add|pull|eval|bench|distil|prune|quantise|convert`, and the steps of a roll-out. */
 export function registerModelsCommands(program: Command): void {
   const models = program
     .command('models')
@@ -60,6 +61,7 @@ export function registerModelsCommands(program: Command): void {
     .option('--json', 'print one JSON object')
     .action((name: string, options: CommonOptions & { readonly runs: number }) => bench(name, options));
 
+  registerModelsDistil(models);
   registerModelsSign(models);
   registerModelsRollout(models);
   registerModelTools(models);

@@ -331,6 +331,28 @@ export const errorCatalogue = {
     summary: 'The inputs or outputs of the model are not those that its manifest describes.',
     action: 'Correct input, outputs, family or labels in the manifest.',
   },
+  SIGHTLINE_CLIPS_UNUSABLE: {
+    exitCode: 3,
+    summary: 'The clips to learn from cannot be read, or the teacher sees too little on them.',
+    action:
+      'Take longer clips, or clips of a busier hour, in which the teacher sees the classes that matter; a better teacher or more frames (--fps) may help.',
+  },
+  SIGHTLINE_MODEL_UNTRAINABLE: {
+    exitCode: 3,
+    summary: 'The network of this model cannot be trained or pruned here.',
+    action: 'Take sightline-nano or a model of family yolox as the one that learns; any model can be the teacher.',
+  },
+  SIGHTLINE_MODEL_NOT_BETTER: {
+    exitCode: 1,
+    summary: 'The model that was made is not better than the one it was made from, so it was not kept.',
+    action:
+      'The table above says by how much. Give it more time (--minutes), more and longer clips, a better teacher, or another size.',
+  },
+  SIGHTLINE_PYTHON_TOOL_FAILED: {
+    exitCode: 70,
+    summary: 'A tool for models ended with a failure that it did not explain.',
+    action: 'Report it with the lines that the tool wrote.',
+  },
   SIGHTLINE_PYTHON_UNAVAILABLE: {
     exitCode: 4,
     summary: 'A tool for models needs Python 3.10 or later with packages, and these cannot be had.',
