@@ -123,6 +123,16 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
     slot.state = 'idle';
   }
 
+  /** Ends with the first that fails. */
+  async function startInTurn(): Promise<readonly PromiseSettledResult<void>[]> {
+    for (const slot of slots) {
+      if (closing !== undefined) break;
+      const [result] = await Promise.allSettled([startThread(slot)]);
+      if (result.status === 'rejected') return [result];
+    }
+    return [];
+  }
+
   function restart(slot: Slot): void {
     if (phase !== 'running' && phase !== 'draining') return;
     if (restarts === maxRestarts) {
@@ -254,11 +264,11 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
     get queued() {
       return queue.size;
     },
-    async start() {
+    async start({ besideOthers } = { besideOthers: false }) {
       if (phase !== 'created')
         throw new AppError('SIGHTLINE_INTERNAL', `an engine is started once; this one is ${phase}`);
       phase = 'starting';
-      const results = await Promise.allSettled(slots.map(startThread));
+      const results = besideOthers ? await startInTurn() : await Promise.allSettled(slots.map(startThread));
       const failure = results.find((result) => result.status === 'rejected');
       if (failure !== undefined) {
         await engine.close().catch((error: unknown) => {
