@@ -84,7 +84,7 @@ export async function run(request: RunRequest): Promise<void> {
   // After the model: a demo clip may be a long download, and without a model it would be for nothing.
   const cameras = named.length > 0 ? named : [await demoCamera(settings, stateDir, logger)];
   const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
-  const engineOf = createEngineMaker({ settings, pool, clock, logger });
+  const engineOf = createEngineMaker({ settings, stateDir, pool, clock, logger });
   const engine = engineOf(model);
   const loadVersion = createVersionLoader(library, model);
   const readerGone = Promise.withResolvers<void>();

@@ -13,7 +13,7 @@ import { createModelLibrary } from '../../services/inference/adapters/model-file
 import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
 import type { InferenceEngine } from '../../services/inference/core/ports.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
-import { modelDirectories } from '../model-directories.ts';
+import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
 import { chooseModel } from '../models/chosen-model.ts';
 import { createVersionLoader } from '../models/version-loader.ts';
 import { createInferenceWorker } from './inference-worker.ts';
@@ -42,7 +42,9 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
     const model = await library.load(nameOrPath);
     const loadVersion = createVersionLoader(library, model);
-    const engineOf = createEngineMaker({ settings, pool, clock, logger });
+    const engineOf = createEngineMaker({
+      ...{ settings, stateDir: stateDir ?? defaultStateDirectory(process.env), pool, clock, logger },
+    });
     const engine = engineOf(model);
     const decoder = await createJpegDecoder(pool);
     const redis = readRedisEnvironment(process.env);

@@ -147,7 +147,7 @@ export interface ServiceSettings {
   readonly model: string;
   readonly models_dir?: string;
   readonly model_key_file?: string;
-  readonly provider: ExecutionProvider;
+  readonly provider?: ExecutionProvider;
   readonly state_dir?: string;
   readonly threshold?: number;
   readonly thresholds: Readonly<Record<string, number>>;

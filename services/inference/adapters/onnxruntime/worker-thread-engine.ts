@@ -55,11 +55,16 @@ interface Slot {
 /** Of one engine in its lifetime: a worker that dies again and again is a fault to be seen, not to be hidden by restarts. */
 const maxRestarts = 10;
 
+/** How many run at once where nobody says it. */
+export function usualWorkers(): number {
+  return Math.min(8, Math.max(1, availableParallelism() - 1));
+}
+
 export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): InferenceEngine {
   const { model, clock, logger } = options;
   const { manifest } = model;
   const rules = scoreRules(manifest, options.thresholds);
-  const workers = options.workers ?? Math.min(8, Math.max(1, availableParallelism() - 1));
+  const workers = options.workers ?? usualWorkers();
   const runTimeoutMs = options.runTimeoutMs ?? 30_000;
   const loadTimeoutMs = options.loadTimeoutMs ?? 60_000;
   const recycle = options.recycle ?? ((): void => undefined);
