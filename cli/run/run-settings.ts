@@ -95,6 +95,14 @@ export const runSettings = {
       description:
         'Frames inferred at once. Default: what models bench --write found, else one less than the processors, at least 1: decoding needs one too.',
     },
+    drift_window_hours: {
+      type: 'number',
+      minimum: 0,
+      maximum: 8784,
+      default: 24,
+      description:
+        'What cameras show and the model sees is compared over windows of this length, the first one being the reference; 0: not at all. A day, so that night is not taken for drift.',
+    },
     allow_http: { type: 'boolean', default: false, description: 'Allow http(s) cameras (MJPEG, HLS).' },
     deny_loopback: { type: 'boolean', default: false, description: 'Refuse cameras on this machine.' },
     deny_private: { type: 'boolean', default: false, description: 'Refuse cameras at private addresses.' },
@@ -215,6 +223,7 @@ export interface RunSettings {
   readonly threshold?: number;
   readonly thresholds: Readonly<Record<string, number>>;
   readonly threads?: number;
+  readonly drift_window_hours: number;
   readonly allow_http: boolean;
   readonly deny_loopback: boolean;
   readonly deny_private: boolean;

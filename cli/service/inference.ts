@@ -8,6 +8,7 @@ import { readRedisEnvironment } from '#shared/runtime/redis-environment';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openRedisByteCache } from '#shared/store/redis/redis-byte-cache';
 import { createTopicRolloutLog } from '#shared/store/topic-rollout-log';
+import { openDriftWatch } from '../models/drift.ts';
 import { createEngineMaker } from '../models/engine-maker.ts';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
@@ -59,7 +60,9 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     };
     const connection = await openServiceConnection({ settings, environment: process.env, producer, clock, logger });
     const { bus, topics, serdes, openReader } = connection;
+    const drift = await openDriftWatch({ windowHours: settings.drift_window_hours, logger, metrics });
     const inference = createInferenceService({
+      ...(drift && { drift }),
       ...{ engine, openEngine: async (ref) => engineOf(await loadVersion(ref)), cacheOf, decoder },
       async onShadow(record) {
         rollouts.observe(record);

@@ -86,6 +86,7 @@ const inferenceOnly = {
   threshold: runSettings.properties.threshold,
   thresholds: runSettings.properties.thresholds,
   threads: runSettings.properties.threads,
+  drift_window_hours: runSettings.properties.drift_window_hours,
 } as const satisfies Record<string, SettingsSchema>;
 
 const ingestOnly = {
@@ -152,6 +153,7 @@ export interface ServiceSettings {
   readonly threshold?: number;
   readonly thresholds: Readonly<Record<string, number>>;
   readonly threads?: number;
+  readonly drift_window_hours: number;
   readonly cameras: Readonly<Record<string, CameraSettings>>;
   readonly fps: number;
   readonly filter: 'off' | 'auto';
