@@ -87,6 +87,7 @@ const inferenceOnly = {
   threshold: runSettings.properties.threshold,
   thresholds: runSettings.properties.thresholds,
   threads: runSettings.properties.threads,
+  drift_window_hours: runSettings.properties.drift_window_hours,
 } as const satisfies Record<string, SettingsSchema>;
 
 const ingestOnly = {
@@ -149,11 +150,12 @@ export interface ServiceSettings {
   readonly model: string;
   readonly models_dir?: string;
   readonly model_key_file?: string;
-  readonly provider: ExecutionProvider;
+  readonly provider?: ExecutionProvider;
   readonly state_dir?: string;
   readonly threshold?: number;
   readonly thresholds: Readonly<Record<string, number>>;
   readonly threads?: number;
+  readonly drift_window_hours: number;
   readonly cameras: Readonly<Record<string, CameraSettings>>;
   readonly fps: number;
   readonly filter: 'off' | 'auto';

@@ -110,7 +110,7 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     await page.getByRole('button', { name: 'Roll back…' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('The same in a shell').click();
-    await dialog.getByText(`sightline models rollback --url ${api.url}`).waitFor();
+    await dialog.getByText(`sightline models rollback yolox-nano@1.1.0-int8 --url ${api.url}`).waitFor();
     await dialog.getByLabel('Reason').fill('sees less at night');
     await dialog.getByRole('button', { name: 'Roll back' }).click();
     await page.getByText('rolled back').waitFor();

@@ -169,7 +169,7 @@ function reply(
       return { status: 200, body: { items: models } };
     case 'GET /models/rollout':
       return { status: 200, body: rollout };
-    case 'POST /models/rollback':
+    case 'POST /models/yolox-nano/1.1.0-int8/rollback':
       rollout = { ...rollout, candidate: null };
       models = models.map((model) => (model.state === 'SHADOW' ? { ...model, state: 'ROLLED_BACK' } : model));
       return { status: 200, body: { rollout } };

@@ -57,8 +57,11 @@ export interface InferenceEngine {
   readonly workers: number;
   /** Images waiting, those being run not counted. */
   readonly queued: number;
-  /** Resolves when every worker has loaded the model and run it once. Rejects with the reason otherwise, and the engine is closed. */
-  start(): Promise<void>;
+  /**
+   * Resolves when every worker has loaded the model and run it once. Rejects with the reason otherwise, and the engine is closed. With
+   * `besideOthers` the workers load one after another, so that at most one core is taken from the versions that work meanwhile.
+   */
+  start(options?: { readonly besideOthers: boolean }): Promise<void>;
   /** Rejects with an AppError where the image could not be run; other images are not touched by that. */
   detect(image: PixelImage, options: DetectOptions): Promise<EngineOutcome>;
   /**
