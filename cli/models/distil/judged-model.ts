@@ -2,7 +2,7 @@ import { compareObjects, agreementRatio, type ClassAgreement } from '#shared/cor
 import { tryModel } from '../../../services/inference/adapters/onnxruntime/model-trial.ts';
 import type { VerifiedModel } from '../../../services/inference/core/ports.ts';
 import { evaluateCoco, type ClassAccuracy } from '../coco-evaluation.ts';
-import { benchModel } from '../model-bench.ts';
+import { measureModel } from '../../../services/inference/adapters/onnxruntime/model-bench.ts';
 import type { SeenObject } from './seen-objects.ts';
 
 /** How one model does on the frames that were held out, against what the teacher saw there. */
@@ -78,7 +78,10 @@ export async function measureCosts(
 ): Promise<readonly Pick<JudgedModel, 'cpuMs' | 'memoryMiB' | 'sizeKiB'>[]> {
   const times: number[][] = models.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [index, model] of models.entries()) times[index]?.push((await benchModel(model, 1, 12)).cpu_ms_per_run);
+    for (const [index, { manifest, bytes }] of models.entries()) {
+      const figures = await measureModel({ manifest, bytes, threads: 1, batch: 1, provider: 'cpu', runs: 12 });
+      times[index]?.push(figures.cpuMsPerFrame);
+    }
   }
   const costs = [];
   for (const [index, model] of models.entries()) {
