@@ -1,5 +1,5 @@
 import { AppError } from '#shared/core/errors';
-import type { GuessHints, ModelFacts, TensorFacts } from './model-guess.ts';
+import type { GuessHints, ModelFacts, TensorFacts } from './model-facts.ts';
 
 export interface VectorRule {
   readonly certainty: 'certain' | 'likely';

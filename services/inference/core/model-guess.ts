@@ -1,28 +1,8 @@
 import { AppError } from '#shared/core/errors';
 import { coco80Labels } from './coco-labels.ts';
+import type { GuessHints, ModelFacts, TensorFacts } from './model-facts.ts';
 import type { ModelFamily } from './model.ts';
 import { guessVector } from './model-guess-vectors.ts';
-
-/** An input or output: its shape as the file declares it (names for sizes that are open), or as a run had it. */
-export interface TensorFacts {
-  readonly name: string;
-  readonly type: string;
-  readonly shape: readonly (number | string)[];
-  /** Of an output that a run gave: whether its numbers are shares of 1, or a direction in space. */
-  readonly sums?: 'to-one' | 'unit-length';
-}
-
-export interface ModelFacts {
-  readonly fileName: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly inputs: readonly TensorFacts[];
-  readonly outputs: readonly TensorFacts[];
-}
-
-export interface GuessHints {
-  readonly family?: ModelFamily;
-  readonly labels?: readonly string[];
-}
 
 /** `certain`: no other family has this form. `likely`: others could. `assumed`: nothing in the file says it. */
 export type Certainty = 'certain' | 'likely' | 'assumed';

@@ -1,7 +1,8 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { AppError, toErrorRecord } from '#shared/core/errors';
 import { isVector } from '../../core/model-guess-vectors.ts';
-import { guessInput, type TensorFacts } from '../../core/model-guess.ts';
+import type { TensorFacts } from '../../core/model-facts.ts';
+import { guessInput } from '../../core/model-guess.ts';
 import { openDetectorSession, sessionOptions } from './detector-session.ts';
 import type { ProbedModel, TrialAnswer, TrialRequest } from './model-trial-messages.ts';
 
