@@ -24,6 +24,8 @@ const packageHomes = {
   'openapi-fetch': '^cli/api/',
   kafkajs: '^services/shared/bus/kafka/kafkajs/',
   '@platformatic/kafka': '^services/shared/bus/kafka/platformatic/',
+  jose: '^services/control/adapters/jose/',
+  onvif: '^services/ingest/adapters/onvif/',
   ioredis: '^services/shared/store/redis/',
   preact: '^web/src/',
   uplot: '^web/src/ui/chart\\.tsx$',

@@ -49,7 +49,8 @@ function runOnOwnNode() {
   const child = spawn(own, [...process.execArgv, self, ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     // Ctrl-C reaches both of us from the terminal, and we hand on what we hear: the service counts the copy as the same signal.
-    env: { ...process.env, SIGHTLINE_SIGNALS_FORWARDED: '1' },
+    // glibc keeps what is freed below a limit that it raises by itself up to 32 MB: models that were let go would stay in memory.
+    env: { MALLOC_MMAP_THRESHOLD_: '4194304', ...process.env, SIGHTLINE_SIGNALS_FORWARDED: '1' },
   });
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'];
   for (const signal of signals) process.on(signal, () => child.kill(signal));

@@ -1,18 +1,21 @@
-/** `npm run build:wasm`: assembles the one kernel in WebAssembly text into the module that the code loads. A test holds the two to each other. */
+/** `npm run build:wasm`: assembles the kernels in WebAssembly text into the modules that the code loads. Tests hold each to its text. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import createWabt from 'wabt';
 
-const folder = new URL('../services/inference/core/', import.meta.url);
 const wabt = await createWabt();
-const parsed = wabt.parseWat('yuv-planes.wat', readFileSync(new URL('yuv-planes.wat', folder), 'utf8'));
-const { buffer } = parsed.toBinary({});
-const lines =
-  Buffer.from(buffer)
-    .toString('base64')
-    .match(/.{1,140}/g) ?? [];
-const text = `/** yuv-planes.wat assembled: written by \`npm run build:wasm\`. */
-export const yuvPlanesWasm =
+for (const [folder, name, constant] of [
+  ['../services/inference/core/', 'yuv-planes', 'yuvPlanesWasm'],
+  ['../services/shared/core/', 'jpeg-transform', 'jpegTransformWasm'],
+]) {
+  const file = (ending) => new URL(`${folder}${name}${ending}`, import.meta.url);
+  const { buffer } = wabt.parseWat(`${name}.wat`, readFileSync(file('.wat'), 'utf8')).toBinary({});
+  const lines =
+    Buffer.from(buffer)
+      .toString('base64')
+      .match(/.{1,140}/g) ?? [];
+  const text = `/** ${name}.wat assembled: written by \`npm run build:wasm\`. */
+export const ${constant} =
   ${lines.map((line) => `'${line}'`).join(' +\n  ')};
 `;
-writeFileSync(fileURLToPath(new URL('yuv-planes-wasm.ts', folder)), text);
+  writeFileSync(file('-wasm.ts'), text);
+}

@@ -133,12 +133,13 @@ export async function exportCameras(flags: ApiFlags): Promise<void> {
 }
 
 function settingsOf(id: string, flags: SettingFlags): Settings {
-  const { fps, filter, transport, priority, passwordFile, loop, allowHttp, tlsInsecure } = flags;
+  const { fps, filter, transport, priority, passwordFile, password, loop, allowHttp, tlsInsecure } = flags;
   return {
     ...(fps === undefined ? {} : { fps }),
     ...(filter === undefined ? {} : { filter }),
     ...(transport === undefined ? {} : { transport }),
     ...(priority === undefined ? {} : { priority }),
+    ...(password === undefined ? {} : { password }),
     ...(passwordFile === undefined ? {} : { password: readPassword(id, passwordFile) }),
     ...(loop === undefined ? {} : { loop }),
     ...(allowHttp === undefined ? {} : { allow_http: allowHttp }),

@@ -1,5 +1,7 @@
 import type { ApiFlags } from '../api/api-address.ts';
 
+export const passwordVariable = 'SIGHTLINE_CAMERA_PASSWORD';
+
 /** Flags of the commands that change a camera; the switches are absent where neither form was given. */
 export interface SettingFlags extends ApiFlags {
   readonly fps?: number;
@@ -8,6 +10,8 @@ export interface SettingFlags extends ApiFlags {
   readonly priority?: number;
   readonly tag?: readonly string[];
   readonly passwordFile?: string;
+  /** As it was asked for; no argument has it. */
+  readonly password?: string;
   readonly loop?: boolean;
   readonly allowHttp?: boolean;
   readonly tlsInsecure?: boolean;
@@ -24,6 +28,15 @@ export interface TopicFlags extends SettingFlags {
   readonly registry?: string;
   readonly prefix?: string;
   readonly stateDir?: string;
+}
+
+/** A camera named by its make in place of its URL. */
+export interface MakeFlags {
+  readonly make?: string;
+  readonly host?: string;
+  readonly channel?: number;
+  readonly stream?: 'main' | 'sub';
+  readonly user?: string;
 }
 
 /** What the API and the topic can both do. */

@@ -4,6 +4,7 @@ import { AppError } from '#shared/core/errors';
 import { systemClock } from '#shared/runtime/system-clock';
 import { withApi } from '../api/api-options.ts';
 import type { ApiFlags } from '../api/api-address.ts';
+import { passwordVariable } from '../camera/camera-flags.ts';
 import { costText, stepText, verdictText, type VerdictShown } from '../camera/verdict-text.ts';
 import { silentLogger } from '../models/silent-logger.ts';
 
@@ -16,7 +17,6 @@ interface ProbeFlags extends ApiFlags {
   readonly json?: true;
 }
 
-const passwordVariable = 'SIGHTLINE_CAMERA_PASSWORD';
 const maxTimeoutS = 120;
 
 const help = `

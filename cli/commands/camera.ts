@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
-import type { CameraActions, SettingFlags, TopicFlags } from '../camera/camera-flags.ts';
+import type { CameraActions, MakeFlags, SettingFlags, TopicFlags } from '../camera/camera-flags.ts';
 import { number, wholeNumber, withApi } from '../api/api-options.ts';
+import { registerCameraDiscover } from './camera-discover.ts';
 import { registerCameraProbe } from './camera-probe.ts';
 
 const topicHelp = `
@@ -13,14 +14,15 @@ Credentials are sealed where they are kept. --password-file, or \${NAME} in the 
 
 Examples:
   $ sightline camera add front=rtsp://viewer@10.0.0.9/stream1 --password-file front.secret
-  $ sightline camera add yard='rtsp://\${YARD_USER}:\${YARD_PASSWORD}@10.0.0.10/main' --fps 2 --tag site=north`;
+  $ sightline camera add yard='rtsp://\${YARD_USER}:\${YARD_PASSWORD}@10.0.0.10/main' --fps 2 --tag site=north
+  $ sightline camera add gate --make hikvision --host 10.0.0.5 --stream sub --user viewer`;
 
 const importHelp = `
 The file is JSON or YAML: what \`camera export\` gives, a list of cameras, or the \`cameras:\` of a settings file; \${NAME} in a URL comes from the
 environment, password_file is read. Cameras are not tried; \`sightline status\` tells how they do. Those that are wrong are named and stop none of
 the others. Exit code 1 where one was not taken.`;
 
-/** `sightline camera list|show|add|set|probe|remove|enable|disable|import|export`. */
+/** `sightline camera list|show|add|set|probe|discover|templates|remove|enable|disable|import|export`. */
 export function registerCameraCommands(program: Command): void {
   const camera = program.command('camera').description('register, change, list and try cameras');
 
@@ -43,12 +45,23 @@ export function registerCameraCommands(program: Command): void {
 
   withTopic(withSettings(withApi(camera.command('add'))))
     .description('try a camera and register it; one that does not work is not kept, with the reason')
-    .argument('<id=url>', 'its id and where its pictures come from')
+    .argument('<id=url>', 'its id and where its pictures come from; with --make the id alone')
+    .option('--make <make>', 'in place of a URL: where cameras of this make have their streams (`camera templates`)')
+    .option('--host <host>', 'of --make: address of the camera, with :PORT where it is not 554')
+    .option('--channel <n>', 'of --make: which camera of a recorder (default: 1)', wholeNumber)
+    .addOption(
+      new Option('--stream <which>', 'of --make: the full picture or the smaller one (default: main)').choices([
+        'main',
+        'sub',
+      ]),
+    )
+    .option('--user <name>', 'of --make: a user of the camera; the password is asked for at a terminal')
     .option('--save-anyway', 'keep it though it does not work now, or no capacity is left')
     .option('--no-probe', 'do not try it first')
     .option('--json', 'print the answer as JSON')
     .addHelpText('after', addHelp)
-    .action(async (text: string, flags: TopicFlags) => {
+    .action(async (given: string, options: TopicFlags & MakeFlags) => {
+      const { text, flags } = await (await import('../camera/camera-by-make.ts')).byMake(given, options);
       await (await actions(flags)).add(text, flags);
     });
 
@@ -65,6 +78,7 @@ export function registerCameraCommands(program: Command): void {
     });
 
   registerCameraProbe(camera);
+  registerCameraDiscover(camera);
 
   withTopic(withApi(camera.command('remove')))
     .description('remove cameras')

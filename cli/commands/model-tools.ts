@@ -18,7 +18,7 @@ export function registerModelTools(models: Command): void {
       .allowUnknownOption()
       .argument('[options...]')
       .action(async (options: readonly string[]) => {
-        process.exitCode = await runPythonTool(defaultStateDirectory(process.env), name, options);
+        process.exitCode = await runPythonTool({ stateDir: defaultStateDirectory(process.env) }, name, options);
       });
   }
 }

@@ -31,7 +31,8 @@ const steps: readonly { readonly action: RolloutAction; readonly about: string; 
   { action: 'promote', about: 'make the candidate the active model', takesModel: false },
   {
     action: 'rollback',
-    about: 'take the candidate away, or without one go back to the version before',
+    about:
+      'take the candidate away, or without one go back to the version before; with MODEL only where it is that one',
     takesModel: false,
   },
   { action: 'retire', about: 'take a version out of use for good', takesModel: true },
@@ -66,7 +67,11 @@ export function registerModelsRollout(models: Command): void {
         .argument('<model>', 'NAME, where there is one version of it, or NAME@VERSION')
         .action((model: string, flags: StepFlags) => withDesk(flags, (desk) => make(desk, action, model, flags)));
     } else {
-      command.action((flags: StepFlags) => withDesk(flags, (desk) => make(desk, action, undefined, flags)));
+      command
+        .argument('[model]', 'NAME@VERSION, to be refused where it is not that one any more')
+        .action((model: string | undefined, flags: StepFlags) =>
+          withDesk(flags, (desk) => make(desk, action, model, flags)),
+        );
     }
   }
 }

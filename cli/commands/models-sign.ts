@@ -26,13 +26,13 @@ export function registerModelsSign(models: Command): void {
 async function sign(name: string, options: SignOptions): Promise<void> {
   const directories = modelDirectories({ modelsDir: options.modelsDir }, process.env);
   // Whole: a signature says of the file too that it is the one that is meant.
-  const { manifest, manifestPath } = await createModelLibrary({ directories }).load(name);
+  const { manifest, manifestPath, manifestText } = await createModelLibrary({ directories }).load(name);
   const pem = await readFile(options.key, 'utf8').catch((cause: unknown) => {
     throw new AppError('SIGHTLINE_USAGE', `the key file ${options.key} cannot be read`, { cause });
   });
   const key = parseSigningKey(pem, 'private', options.key);
   const path = signaturePath(manifestPath);
-  const signature = signModel({ manifestText: await readFile(manifestPath, 'utf8'), labels: manifest.labels }, key);
+  const signature = signModel({ manifestText, labels: manifest.labels }, key);
   await writeFile(path, signature).catch((cause: unknown) => {
     throw new AppError('SIGHTLINE_USAGE', `the signature ${path} cannot be written`, {
       cause,

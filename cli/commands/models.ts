@@ -1,5 +1,4 @@
-import { availableParallelism } from 'node:os';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { AppError } from '#shared/core/errors';
 import {
   createModelLibrary,
@@ -8,9 +7,10 @@ import {
 } from '../../services/inference/adapters/model-files/model-library.ts';
 import { tryModel } from '../../services/inference/adapters/onnxruntime/model-trial.ts';
 import { modelDirectories, modelKeyFile } from '../model-directories.ts';
-import { benchModel, type BenchRow } from '../models/model-bench.ts';
 import { textTable } from '../results/text-table.ts';
 import { registerModelsAdd } from './models-add.ts';
+import { registerModelsBench } from './models-bench.ts';
+import { registerModelsDistil } from './models-distil.ts';
 import { registerModelsEval } from './models-eval.ts';
 import { registerModelsPull } from './models-pull.ts';
 import { registerModelsRollout } from './models-rollout.ts';
@@ -24,7 +24,7 @@ interface CommonOptions {
   readonly modelsDir?: string;
 }
 
-/** `sightline models list|verify|add|pull|eval|bench|quantise|convert`, and the steps of a roll-out. */
+/** `sightline models list|verify|add|pull|eval|bench|distil|prune|quantise|convert`, and the steps of a roll-out. */
 export function registerModelsCommands(program: Command): void {
   const models = program
     .command('models')
@@ -51,15 +51,8 @@ export function registerModelsCommands(program: Command): void {
   registerModelsPull(models);
   registerModelsEval(models);
 
-  models
-    .command('bench')
-    .description('time and CPU time of a run, on 1 thread up to all cores')
-    .argument('<model>', modelHelp)
-    .option('--models-dir <directory>', 'look here first')
-    .option('--runs <n>', 'runs of each worker', wholeNumber, 100)
-    .option('--json', 'print one JSON object')
-    .action((name: string, options: CommonOptions & { readonly runs: number }) => bench(name, options));
-
+  registerModelsBench(models);
+  registerModelsDistil(models);
   registerModelsSign(models);
   registerModelsRollout(models);
   registerModelTools(models);
@@ -151,40 +144,6 @@ async function verify(name: string, options: CommonOptions): Promise<void> {
   );
 }
 
-async function bench(name: string, options: CommonOptions & { readonly runs: number }): Promise<void> {
-  const model = await openLibrary(options).load(name);
-  const rows: BenchRow[] = [];
-  for (let workers = 1; workers <= availableParallelism(); workers++)
-    rows.push(await benchModel(model, workers, options.runs));
-  if (options.json === true) {
-    print(JSON.stringify({ model: model.manifest.name, version: model.manifest.version, digest: model.digest, rows }));
-    return;
-  }
-  const number = (title: string, value: (row: BenchRow) => number, digits: number) => ({
-    title,
-    text: (row: BenchRow) => value(row).toFixed(digits),
-  });
-  process.stdout.write(
-    textTable(
-      [
-        number('workers', (row) => row.workers, 0),
-        number('CPU ms/run', (row) => row.cpu_ms_per_run, 2),
-        number('p50 ms', (row) => row.inference_p50_ms, 2),
-        number('p99 ms', (row) => row.inference_p99_ms, 2),
-        number('runs/s', (row) => row.runs_per_s, 1),
-      ],
-      rows,
-    ),
-  );
-}
-
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value === 0)
-    throw new InvalidArgumentError('Give a whole number, 1 or above.');
-  return value;
 }

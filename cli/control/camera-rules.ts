@@ -1,11 +1,12 @@
 import type { Clock } from '#shared/core/clock';
 import type { Logger } from '#shared/core/logger';
 import type { SecretBox } from '#shared/core/secret-box';
-import type { CameraEntry, ProbeCamera } from '../../services/control/core/ports.ts';
+import type { CameraEntry, CameraFinder, ProbeCamera } from '../../services/control/core/ports.ts';
 import type { RegisteredCamerasOptions } from '../../services/control/core/registered-cameras.ts';
 import { probeCamera } from '../../services/ingest/adapters/probe-camera.ts';
 import { registrationFromInput, specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
+import { streamTemplates } from '../../services/ingest/core/stream-templates.ts';
 
 export interface RegistrationRules {
   readonly secretBox: SecretBox;
@@ -58,6 +59,21 @@ export function probeByRules({ denyLoopback, denyPrivate, clock, logger, ...rule
       ...(onStep === undefined ? {} : { onStep }),
       relay: { transport, tlsInsecure, policy: { denyLoopback, denyPrivate } },
     });
+}
+
+/** How the API finds cameras: by what ingest knows of them. */
+export function finderByRules({ denyLoopback, denyPrivate, clock }: ProbeRules): CameraFinder {
+  return {
+    // Loaded only where somebody searches.
+    discover: async (request) =>
+      (await import('../../services/ingest/adapters/onvif/discover-devices.ts')).discoverDevices(request),
+    profiles: async (request) =>
+      (await import('../../services/ingest/adapters/onvif/read-profiles.ts')).readProfiles({
+        ...request,
+        ...{ clock, policy: { denyLoopback, denyPrivate } },
+      }),
+    templates: streamTemplates,
+  };
 }
 
 /** A camera of the settings file as the API shows it. */

@@ -3,27 +3,40 @@ import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
 import type { Logger } from '#shared/core/logger';
 import type { LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
+import { readModelTuning, type ModelTuning } from './model-tuning.ts';
 import type { ExecutionProvider, InferenceEngine } from '../../services/inference/core/ports.ts';
 
 export interface EngineMakerOptions {
   /** As the settings of a run and of `service inference` name them. */
   readonly settings: {
-    readonly provider: ExecutionProvider;
+    readonly provider?: ExecutionProvider | undefined;
     readonly threshold?: number | undefined;
     readonly thresholds: Readonly<Record<string, number>>;
     readonly threads?: number | undefined;
   };
+  /** Where `models bench --write` keeps what is best here; it holds where the settings say nothing. */
+  readonly stateDir: string;
   readonly pool: FrameBufferPool;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
+/** What was found best belongs together: threads that were measured on one provider say nothing of another. */
+function tunedSettings(
+  { provider, threads }: Pick<EngineMakerOptions['settings'], 'provider' | 'threads'>,
+  tuning: ModelTuning | undefined,
+): Pick<EngineMakerOptions['settings'], 'provider' | 'threads'> {
+  if (tuning === undefined || (provider !== undefined && provider !== tuning.provider)) return { provider, threads };
+  return { provider: tuning.provider, threads: threads ?? tuning.threads };
+}
+
 /** Engines for versions of a model, all by the same settings. */
 export function createEngineMaker(options: EngineMakerOptions): (model: LoadedModel) => InferenceEngine {
-  const { settings, pool, clock, logger } = options;
-  const { provider, threshold, thresholds, threads } = settings;
-  return (model) =>
-    createWorkerThreadEngine({
+  const { settings, stateDir, pool, clock, logger } = options;
+  const { threshold, thresholds } = settings;
+  return (model) => {
+    const { provider = 'cpu', threads } = tunedSettings(settings, readModelTuning(stateDir, model.digest));
+    return createWorkerThreadEngine({
       ...{ model, clock, logger, provider },
       thresholds: { ...(threshold === undefined ? {} : { score: threshold }), perClass: thresholds },
       ...(threads === undefined ? {} : { workers: threads }),
@@ -31,4 +44,5 @@ export function createEngineMaker(options: EngineMakerOptions): (model: LoadedMo
         pool.give(data);
       },
     });
+  };
 }

@@ -15,6 +15,13 @@ export async function pictureSize(file: string): Promise<SizePx> {
   throw new AppError('SIGHTLINE_USAGE', `${file} is not a picture`);
 }
 
+/** Length of a clip; 0 where its container does not say. */
+export async function clipDurationSeconds(file: string): Promise<number> {
+  const entries = ['-show_entries', 'format=duration', '-of', 'csv=p=0'];
+  const seconds = Number((await runTool('ffprobe', ['-v', 'error', ...entries, '--', file], file)).toString());
+  return Number.isFinite(seconds) ? seconds : 0;
+}
+
 /** A picture as the model's input wants it, scaled by the same filter as the frames of a camera. */
 export async function picturePixels(
   file: string,

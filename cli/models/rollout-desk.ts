@@ -178,7 +178,7 @@ async function diskDesk(stateDir: string, flags: RolloutDeskFlags): Promise<Roll
     history: (limit) => Promise.resolve([...controller.history()].reverse().slice(0, limit).map(stepView)),
     async make({ action, model, share, cameras, gate, reason, force }) {
       const picked = model === undefined ? undefined : pickModel(await models(), model);
-      if (picked !== undefined && action !== 'retire') await library.load(modelKey(picked));
+      if (picked !== undefined && action !== 'retire' && action !== 'rollback') await library.load(modelKey(picked));
       const step = await controller.execute({
         ...{ action, by: userName(), force },
         ...(picked === undefined

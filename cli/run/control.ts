@@ -25,8 +25,9 @@ import { createToken } from '../../services/control/core/tokens.ts';
 import type { ModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
-import { fileEntry, probeByRules, registrationRules } from '../control/camera-rules.ts';
+import { fileEntry, finderByRules, probeByRules, registrationRules } from '../control/camera-rules.ts';
 import { openEventLog } from '../control/event-log.ts';
+import { openIdentity, type OidcSettings } from '../control/identity.ts';
 import { webRoot } from '../control/web-root.ts';
 import { listModelEntries } from '../models/model-entries.ts';
 import type { EmbeddedPipeline } from './embedded-pipeline.ts';
@@ -42,6 +43,7 @@ export interface ControlOptions {
   readonly denyLoopback: boolean;
   readonly denyPrivate: boolean;
   readonly results: string;
+  readonly oidc: OidcSettings | undefined;
   readonly library: ModelLibrary;
   readonly rollouts: RolloutController | undefined;
   readonly rolloutLog: RolloutLog | undefined;
@@ -76,6 +78,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
   const secretBox = await loadSecretBox(process.env, stateDir);
   const registry = createSqliteCameraRegistry({ stateDir, logger });
   await registry.open();
+  const identity = await openIdentity(options.oidc, { clock, logger });
   const store = openControlStore(stateDir);
   const eventLog = openEventLog({
     ...{
@@ -128,8 +131,10 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       live: hub,
       events: eventLog.events,
       tokens: store.tokens,
+      identity: identity ?? null,
       audit: store.audit,
       probe: probeByRules(options),
+      finder: finderByRules(options),
       system: {
         facts: () => {
           const { ready, reason = null } = pipeline.readiness();
@@ -149,7 +154,10 @@ export async function startControl(options: ControlOptions): Promise<Control> {
       },
       models: rollouts === undefined ? null : { list: () => listModelEntries(options.library), rollout: rollouts },
       schemas: Object.values(schemas).map(({ name, version, schema }) => ({ name, version, schema })),
-      readiness: () => pipeline.readiness(),
+      readiness: () => {
+        const waitsFor = identity?.waitsFor;
+        return waitsFor === undefined ? pipeline.readiness() : { ready: false, reason: waitsFor };
+      },
       metricsText: createMetricsText(options.metrics),
       clock,
       logger,
@@ -166,6 +174,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     await rm(addressFile, { force: true });
     cameras.close();
     await server.app.close();
+    await identity?.close();
     eventLog.close();
     await registry.close();
     store.close();

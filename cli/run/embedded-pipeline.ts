@@ -13,6 +13,7 @@ import type { Metrics } from '#shared/core/metrics';
 import type { Readiness, Service } from '#shared/core/service';
 import { packageVersion } from '#shared/runtime/package-version';
 import type { InferenceEngine, OpenEngine } from '../../services/inference/core/ports.ts';
+import type { DriftWatch } from '../../services/inference/drift-watch.ts';
 import { createInferenceService, type InferenceService } from '../../services/inference/service.ts';
 import { ingestDefaults } from '../../services/ingest/config.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
@@ -33,6 +34,7 @@ export interface EmbeddedPipelineOptions {
   /** Called for every record of a camera that was written; for the summary and the live view. */
   readonly onDetections: (record: DetectionFrame) => void;
   /** Called for every record that was written, those of a model in shadow too. */
+  readonly drift?: DriftWatch;
   readonly onRecord?: (record: DetectionFrame) => void;
   /** Called for every status that was written. */
   readonly onStatus?: (status: CameraStatus) => void;
@@ -64,6 +66,7 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
   // One frame of a camera waits here while others are run; more would only make live results later, and files wait anyway.
   const bus = createMemoryMessageBus({ capacityPerKey: 1 });
   const inference = createInferenceService({
+    ...(options.drift === undefined ? {} : { drift: options.drift }),
     ...{ engine, openEngine: options.openEngine, producer: producer('inference'), clock, logger, metrics },
     onShadow: (record) => bus.publish(detectionsTopic, { key: record.header.camera_id, value: record }),
   });

@@ -1,4 +1,5 @@
 import type { SettingsSchema } from '#shared/core/check-schema';
+import { oidcSettings, type OidcSettings } from '../control/identity.ts';
 import type { ExecutionProvider } from '../../services/inference/core/ports.ts';
 
 const fraction = { type: 'number', minimum: 0, maximum: 1 } as const satisfies SettingsSchema;
@@ -69,8 +70,8 @@ export const runSettings = {
     models_dir: { type: 'string', minLength: 1, description: 'Where models are looked for first.' },
     provider: {
       enum: ['cpu', 'cuda', 'tensorrt', 'coreml', 'dml', 'webgpu'],
-      default: 'cpu',
-      description: 'Execution provider that the model runs on. One that is not usable here is told, and the CPU used.',
+      description:
+        'Execution provider that the model runs on. One that is not usable here is told, and the CPU used. Default: what models bench --write found, else cpu.',
     },
     model_key_file: {
       type: 'string',
@@ -93,7 +94,15 @@ export const runSettings = {
       minimum: 1,
       maximum: 256,
       description:
-        'Frames inferred at once. Default: one less than the processors, at least 1: decoding needs one too.',
+        'Frames inferred at once. Default: what models bench --write found, else one less than the processors, at least 1: decoding needs one too.',
+    },
+    drift_window_hours: {
+      type: 'number',
+      minimum: 0,
+      maximum: 8784,
+      default: 24,
+      description:
+        'What cameras show and the model sees is compared over windows of this length, the first one being the reference; 0: not at all. A day, so that night is not taken for drift.',
     },
     allow_http: { type: 'boolean', default: false, description: 'Allow http(s) cameras (MJPEG, HLS).' },
     deny_loopback: { type: 'boolean', default: false, description: 'Refuse cameras on this machine.' },
@@ -152,6 +161,7 @@ export const runSettings = {
         host: { type: 'string', minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' },
       },
     },
+    oidc: oidcSettings,
     events: {
       type: 'object',
       default: {},
@@ -209,12 +219,13 @@ export interface RunSettings {
   readonly model: string;
   readonly models_dir?: string;
   readonly model_key_file?: string;
-  readonly provider: ExecutionProvider;
+  readonly provider?: ExecutionProvider;
   readonly fps: number;
   readonly filter: 'off' | 'auto';
   readonly threshold?: number;
   readonly thresholds: Readonly<Record<string, number>>;
   readonly threads?: number;
+  readonly drift_window_hours: number;
   readonly allow_http: boolean;
   readonly deny_loopback: boolean;
   readonly deny_private: boolean;
@@ -224,6 +235,7 @@ export interface RunSettings {
   readonly duration_s?: number;
   readonly summary?: string;
   readonly http: { readonly port?: number; readonly host: string };
+  readonly oidc?: OidcSettings;
   readonly events: { readonly max_count: number; readonly max_days: number };
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';

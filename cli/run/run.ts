@@ -13,6 +13,7 @@ import { packageVersion } from '#shared/runtime/package-version';
 import { superviseService } from '#shared/runtime/run-service';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openSqliteEpochStore } from '#shared/store/sqlite-epoch-store';
+import { openDriftWatch } from '../models/drift.ts';
 import { createEngineMaker } from '../models/engine-maker.ts';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
@@ -84,7 +85,7 @@ export async function run(request: RunRequest): Promise<void> {
   // After the model: a demo clip may be a long download, and without a model it would be for nothing.
   const cameras = named.length > 0 ? named : [await demoCamera(settings, stateDir, logger)];
   const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
-  const engineOf = createEngineMaker({ settings, pool, clock, logger });
+  const engineOf = createEngineMaker({ settings, stateDir, pool, clock, logger });
   const engine = engineOf(model);
   const loadVersion = createVersionLoader(library, model);
   const readerGone = Promise.withResolvers<void>();
@@ -119,6 +120,8 @@ export async function run(request: RunRequest): Promise<void> {
     clock,
     logger,
   });
+  const windowHours = settings.until_end ? 0 : settings.drift_window_hours;
+  const drift = await openDriftWatch({ windowHours, logger, metrics });
   const summary = createRunSummary();
   const served = isServed ? await openServed(clock) : undefined;
   const pipeline = createEmbeddedPipeline({
@@ -126,6 +129,7 @@ export async function run(request: RunRequest): Promise<void> {
     openSource,
     engine,
     openEngine: async (ref) => engineOf(await loadVersion(ref)),
+    ...(drift && { drift }),
     epochs: await openSqliteEpochStore(stateDir),
     pool,
     results,
@@ -163,7 +167,7 @@ export async function run(request: RunRequest): Promise<void> {
   await rollouts?.open({ model: { name, version, digest }, when: 'always' });
   const control = await served?.start({
     ...{ stateDir, cameras, pipeline, metrics, clock, logger, hub: served.hub, library, rollouts },
-    ...{ rolloutLog: rollout.log, events: settings.events },
+    ...{ oidc: settings.oidc, rolloutLog: rollout.log, events: settings.events },
     ...{ host: settings.http.host, port: settings.http.port ?? defaultHttpPort },
     ...{ isPortFree: settings.http.port === undefined, results: settings.results, allowHttp: settings.allow_http },
     ...{ denyLoopback: settings.deny_loopback, denyPrivate: settings.deny_private },

@@ -14,6 +14,7 @@ import { createTopicCameraRegistry } from '#shared/store/topic-camera-registry';
 import { createTopicRolloutLog } from '#shared/store/topic-rollout-log';
 import { createApiServer, listen, type ApiServer } from '../../services/control/adapters/http/server.ts';
 import { FramePictures } from '../../services/control/adapters/kafka/frame-pictures.ts';
+import type { JwtIdentity } from '../../services/control/adapters/jose/jwt-identity.ts';
 import type { ControlStore } from '../../services/control/adapters/sqlite/control-store.ts';
 import { controlDefaults } from '../../services/control/config.ts';
 import type { EventFeed } from '../../services/control/core/events/event.ts';
@@ -22,6 +23,7 @@ import { Placements } from '../../services/control/core/placement.ts';
 import type {
   CameraDirectory,
   CameraEntry,
+  CameraFinder,
   ModelCatalogue,
   ProbeCamera,
   SystemFacts,
@@ -41,10 +43,12 @@ export interface ControlWorkerOptions {
   readonly host: string;
   readonly port: number;
   readonly store: ControlStore;
+  readonly identity: JwtIdentity | undefined;
   readonly rules: Pick<RegisteredCamerasOptions, 'makeRegistration' | 'revealUrl'>;
   /** Cameras that every ingest was started with: shown, and changed only in their file. */
   readonly fromFile: readonly CameraEntry[];
   readonly probe: ProbeCamera;
+  readonly finder: CameraFinder;
   /** Versions whose files are here too. */
   readonly listModels: ModelCatalogue['list'];
   readonly leaseMs: number;
@@ -119,6 +123,8 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
   function readiness(): Readiness {
     if (stopping.signal.aborted) return { ready: false, reason: 'control is stopping' };
     if (!isReady) return { ready: false, reason: connection.waitsFor ?? 'reading the cameras' };
+    const waitsFor = options.identity?.waitsFor;
+    if (waitsFor !== undefined) return { ready: false, reason: waitsFor };
     return trouble === undefined ? { ready: true } : { ready: false, reason: `Kafka does not answer: ${trouble}` };
   }
 
@@ -172,8 +178,10 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
         live: hub,
         events,
         tokens: options.store.tokens,
+        identity: options.identity ?? null,
         audit: options.store.audit,
         probe: options.probe,
+        finder: options.finder,
         system: { facts, load: () => null, placementOf: (id) => placements.of(id) },
         models: { list: options.listModels, rollout: rolloutWhileKnown() },
         schemas: Object.values(schemas).map(({ name, version, schema }) => ({ name, version, schema })),
@@ -291,6 +299,7 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
       },
       () => pictures.close(),
       () => following,
+      () => options.identity?.close(),
       () => eventLog?.close(),
       () => {
         cameras?.close();

@@ -8,7 +8,8 @@ import { systemClock } from '#shared/runtime/system-clock';
 import { openControlStore } from '../../services/control/adapters/sqlite/control-store.ts';
 import type { CameraEntry } from '../../services/control/core/ports.ts';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
-import { fileEntry, probeByRules, registrationRules } from '../control/camera-rules.ts';
+import { fileEntry, finderByRules, probeByRules, registrationRules } from '../control/camera-rules.ts';
+import { openIdentity } from '../control/identity.ts';
 import { keepToken } from '../control/kept-token.ts';
 import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
 import { listModelEntries } from '../models/model-entries.ts';
@@ -38,14 +39,17 @@ export async function runControl(request: ServiceRequest): Promise<void> {
     const store = openControlStore(directory);
     await keepToken(store.tokens, { directory, clock, logger });
     const { allow_http: allowHttp, deny_loopback: denyLoopback, deny_private: denyPrivate } = settings;
+    const probeRules = { allowHttp, denyLoopback, denyPrivate, clock, logger };
     return createControlWorker({
       connection: await openServiceConnection({ settings, environment: process.env, producer, clock, logger }),
+      identity: await openIdentity(settings.oidc, { clock, logger }),
       ...{ host, port, store, producer, clock, logger, metrics },
       // A path would be one of whichever machine an ingest happens to be on.
       rules: registrationRules({ secretBox, clock, allowHttp, allowFiles: false }),
       fromFile: camerasOfFile(settings, logger),
       listModels: () => listModelEntries(library),
-      probe: probeByRules({ allowHttp, denyLoopback, denyPrivate, clock, logger }),
+      probe: probeByRules(probeRules),
+      finder: finderByRules(probeRules),
       leaseMs: settings.lease_s * 1000,
       events: { directory, ...settings.events },
     });

@@ -8,12 +8,13 @@ import { readRedisEnvironment } from '#shared/runtime/redis-environment';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openRedisByteCache } from '#shared/store/redis/redis-byte-cache';
 import { createTopicRolloutLog } from '#shared/store/topic-rollout-log';
+import { openDriftWatch } from '../models/drift.ts';
 import { createEngineMaker } from '../models/engine-maker.ts';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
 import type { InferenceEngine } from '../../services/inference/core/ports.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
-import { modelDirectories } from '../model-directories.ts';
+import { defaultStateDirectory, modelDirectories } from '../model-directories.ts';
 import { chooseModel } from '../models/chosen-model.ts';
 import { createVersionLoader } from '../models/version-loader.ts';
 import { createInferenceWorker } from './inference-worker.ts';
@@ -42,7 +43,9 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
     const model = await library.load(nameOrPath);
     const loadVersion = createVersionLoader(library, model);
-    const engineOf = createEngineMaker({ settings, pool, clock, logger });
+    const engineOf = createEngineMaker({
+      ...{ settings, stateDir: stateDir ?? defaultStateDirectory(process.env), pool, clock, logger },
+    });
     const engine = engineOf(model);
     const decoder = await createJpegDecoder(pool);
     const redis = readRedisEnvironment(process.env);
@@ -57,7 +60,9 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     };
     const connection = await openServiceConnection({ settings, environment: process.env, producer, clock, logger });
     const { bus, topics, serdes, openReader } = connection;
+    const drift = await openDriftWatch({ windowHours: settings.drift_window_hours, logger, metrics });
     const inference = createInferenceService({
+      ...(drift && { drift }),
       ...{ engine, openEngine: async (ref) => engineOf(await loadVersion(ref)), cacheOf, decoder },
       async onShadow(record) {
         rollouts.observe(record);

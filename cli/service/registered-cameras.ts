@@ -40,6 +40,7 @@ async function addCamera(text: string, flags: TopicFlags): Promise<void> {
         ...(priority === undefined ? {} : { priority }),
         ...(flags.filter === undefined ? {} : { filter: flags.filter === 'auto' ? 'AUTO' : 'OFF' }),
         ...(flags.transport === undefined ? {} : { transport: flags.transport === 'udp' ? 'UDP' : 'TCP' }),
+        ...(flags.password === undefined ? {} : { password: flags.password }),
         ...(passwordFile === undefined ? {} : { password: readPassword(id, passwordFile) }),
         ...(flags.loop === undefined ? {} : { loop: flags.loop }),
         ...(flags.allowHttp === undefined ? {} : { allow_http: flags.allowHttp }),

@@ -1,6 +1,7 @@
 import type { SettingsSchema } from '#shared/core/check-schema';
 import { AppError } from '#shared/core/errors';
 import { loadConfig, type DeepReadonly } from '#shared/runtime/load-config';
+import type { OidcSettings } from '../control/identity.ts';
 import type { ExecutionProvider } from '../../services/inference/core/ports.ts';
 import type { CameraSettings } from '../run/run-settings.ts';
 import { runSettings } from '../run/run-settings.ts';
@@ -86,6 +87,7 @@ const inferenceOnly = {
   threshold: runSettings.properties.threshold,
   thresholds: runSettings.properties.thresholds,
   threads: runSettings.properties.threads,
+  drift_window_hours: runSettings.properties.drift_window_hours,
 } as const satisfies Record<string, SettingsSchema>;
 
 const ingestOnly = {
@@ -119,6 +121,7 @@ const controlOnly = {
     description: 'Where the control service keeps tokens, events and the audit log. Default: state_dir.',
   },
   events: runSettings.properties.events,
+  oidc: runSettings.properties.oidc,
 } as const satisfies Record<string, SettingsSchema>;
 
 /** One schema for all services, so that one file can configure an installation; each takes what concerns it. */
@@ -147,11 +150,12 @@ export interface ServiceSettings {
   readonly model: string;
   readonly models_dir?: string;
   readonly model_key_file?: string;
-  readonly provider: ExecutionProvider;
+  readonly provider?: ExecutionProvider;
   readonly state_dir?: string;
   readonly threshold?: number;
   readonly thresholds: Readonly<Record<string, number>>;
   readonly threads?: number;
+  readonly drift_window_hours: number;
   readonly cameras: Readonly<Record<string, CameraSettings>>;
   readonly fps: number;
   readonly filter: 'off' | 'auto';
@@ -162,6 +166,7 @@ export interface ServiceSettings {
   readonly lease_s: number;
   readonly max_cameras: number;
   readonly control_dir?: string;
+  readonly oidc?: OidcSettings;
   readonly events: { readonly max_count: number; readonly max_days: number };
 }
 

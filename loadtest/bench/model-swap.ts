@@ -1,15 +1,22 @@
 /**
  * What a change of the model costs the frames that come meanwhile, and what fifty of them leave in memory:
  * `node loadtest/bench/model-swap.ts --from MANIFEST --to MANIFEST [--swaps 50] [--fps 20]`. Frames come at a fixed pace from four cameras, as from a
- * live site; nothing is kept warm, so that every change loads a version anew and lets the other one go.
+ * live site; nothing is kept warm, so that every change loads a version anew and lets the other one go. At the end the same with the version
+ * before kept warm, as it is by default: how long a rollback takes.
  */
 import { readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
 import { parseArgs } from 'node:util';
-import type { DetectionFrame } from '#schemas';
 import type { SampledFrame } from '#shared/core/frame';
 import { inferenceSize } from '#shared/core/inference-geometry';
 import { createMetricStore } from '#shared/core/metric-store';
-import { applyStep, initialRollout, planStep, type ModelRef } from '#shared/core/rollout/rollout-state';
+import {
+  applyStep,
+  initialRollout,
+  planStep,
+  type ModelRef,
+  type RolloutCommand,
+} from '#shared/core/rollout/rollout-state';
 import { yuv420Bytes } from '#shared/core/yuv420';
 import { systemClock } from '#shared/runtime/system-clock';
 import { silentLogger } from '../../cli/models/silent-logger.ts';
@@ -17,6 +24,8 @@ import { createModelLibrary } from '../../services/inference/adapters/model-file
 import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
 
+// As the `sightline` command does: else most of a change is compiling the code of a thread.
+enableCompileCache('node_modules/.cache/sightline');
 const { values } = parseArgs({
   options: {
     from: { type: 'string' },
@@ -36,14 +45,16 @@ const engineOf = (ref: ModelRef) => {
   return createWorkerThreadEngine({ model, clock: systemClock, logger: silentLogger, workers: 1 });
 };
 const size = inferenceSize(1920, 1080, first.manifest.input);
-const records: { readonly record: DetectionFrame; readonly ms: number; readonly isSwapping: boolean }[] = [];
-const service = createInferenceService({
-  engine: engineOf(refs[0] ?? { name: '', version: '', digest: '' }),
-  openEngine: (ref) => Promise.resolve(engineOf(ref)),
-  keepWarmMs: 0,
-  producer: { service: 'bench', instance_id: 'bench', version: '0' },
-  ...{ clock: systemClock, logger: silentLogger, metrics: createMetricStore() },
-});
+const records: { readonly decision: string; readonly ms: number; readonly isSwapping: boolean }[] = [];
+const serviceOf = (keepWarmMs: number) =>
+  createInferenceService({
+    engine: engineOf(refs[0] ?? { name: '', version: '', digest: '' }),
+    openEngine: (ref) => Promise.resolve(engineOf(ref)),
+    keepWarmMs,
+    producer: { service: 'bench', instance_id: 'bench', version: '0' },
+    ...{ clock: systemClock, logger: silentLogger, metrics: createMetricStore() },
+  });
+let service = serviceOf(0);
 await service.start();
 
 let sent = 0;
@@ -54,7 +65,7 @@ function send(): void {
   const startMs = performance.now();
   const wasSwapping = isSwapping;
   const done = service.analyse(frame(sent)).then((record) => {
-    records.push({ record, ms: performance.now() - startMs, isSwapping: wasSwapping });
+    records.push({ decision: record.decision, ms: performance.now() - startMs, isSwapping: wasSwapping });
     pending.delete(done);
   });
   pending.add(done);
@@ -84,17 +95,21 @@ const rssMb = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/sel
 const pace = setInterval(send, 1000 / Number(values.fps));
 await systemClock.sleep(10_000);
 let state = initialRollout;
+async function change(command: Pick<RolloutCommand, 'action' | 'model'>): Promise<number> {
+  const step = planStep(state, { ...command, by: 'bench' }, { timeUs: 0 });
+  const startMs = performance.now();
+  const next = applyStep(state, step);
+  if (next.active !== null) await service.stage.prepare(next.active);
+  state = next;
+  service.stage.follow(state);
+  return performance.now() - startMs;
+}
 const changes: number[] = [];
 const memory: number[] = [];
 for (let swap = 0; swap < Number(values.swaps); swap++) {
   const model = refs[(swap + 1) % 2];
-  const step = planStep(state, { action: 'activate', by: 'bench', ...(model && { model }) }, { timeUs: 0 });
-  const startMs = performance.now();
   isSwapping = true;
-  await service.stage.prepare(step.model);
-  state = applyStep(state, step);
-  service.stage.follow(state);
-  changes.push(performance.now() - startMs);
+  changes.push(await change({ action: 'activate', ...(model && { model }) }));
   await systemClock.sleep(500);
   isSwapping = false;
   await systemClock.sleep(500);
@@ -103,12 +118,29 @@ for (let swap = 0; swap < Number(values.swaps); swap++) {
 clearInterval(pace);
 await Promise.all(pending);
 await service.close();
+service = serviceOf(60_000);
+await service.start();
+state = initialRollout;
+const rollbacks: number[] = [];
+for (const model of refs) await change({ action: 'activate', model });
+for (let round = 0; round < 10; round++) {
+  const startMs = performance.now();
+  await change({ action: 'rollback' });
+  // Until a frame has come out of the version that works again.
+  await service.analyse(frame(sent + round + 1));
+  rollbacks.push(performance.now() - startMs);
+  await change({ action: 'activate', ...(refs[1] && { model: refs[1] }) });
+}
+await service.close();
 
 const times = (during: boolean): number[] => records.filter((each) => each.isSwapping === during).map(({ ms }) => ms);
-const failed = records.filter(({ record }) => record.decision !== 'ANALYSED').length;
+const failed = records.filter(({ decision }) => decision !== 'ANALYSED').length;
 const line = (text: string): void => void process.stdout.write(`${text}\n`);
 line(`frames handed in ${sent}, records ${records.length}, not analysed ${failed}`);
 line(`a change takes p50 ${quantile(changes, 0.5)} ms, p99 ${quantile(changes, 0.99)} ms`);
+line(
+  `a rollback until its first frame, version before kept warm: p50 ${quantile(rollbacks, 0.5)} ms, worst ${quantile(rollbacks, 1)} ms`,
+);
 for (const during of [false, true])
   line(
     `frames ${during ? 'within half a second of a change and while one loads' : 'at other times'}: ${[0.5, 0.95, 0.99].map((share) => quantile(times(during), share)).join(' / ')} ms (p50 / p95 / p99 of ${times(during).length})`,

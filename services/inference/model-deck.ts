@@ -92,7 +92,7 @@ export class ModelDeck {
     if (openEngine === undefined)
       throw new AppError('SIGHTLINE_INTERNAL', 'a version was asked for where the model never changes');
     const engine = await openEngine(ref);
-    await engine.start();
+    await engine.start({ besideOthers: true });
     const lane = this.#laneOf(engine);
     if (this.#closing.signal.aborted) {
       await engine.close();

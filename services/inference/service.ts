@@ -8,6 +8,7 @@ import type { RolloutStage } from '#shared/core/rollout/rollout-controller';
 import type { Readiness, Service } from '#shared/core/service';
 import type { DetectionFrame, ModelRecord, ProducerRecord, TimingRecord } from '#schemas';
 import type { DetectionCache } from './core/detection-cache.ts';
+import { meanBrightness } from './core/drift/brightness.ts';
 import { scaleImage, wantedSize } from './core/fit-image.ts';
 import {
   executionProviders,
@@ -17,6 +18,7 @@ import {
   type OpenEngine,
 } from './core/ports.ts';
 import { createRecordMaker, movedTo, objectsOf } from './detection-record.ts';
+import type { DriftWatch } from './drift-watch.ts';
 import { ModelDeck, type ModelLane } from './model-deck.ts';
 
 export interface InferenceServiceOptions {
@@ -30,6 +32,8 @@ export interface InferenceServiceOptions {
   readonly cacheOf?: (engine: InferenceEngine) => DetectionCache | undefined;
   /** Takes the record of a shadow run. What the frame's own record waits for never waits for this. */
   readonly onShadow?: (record: DetectionFrame) => Promise<void>;
+  /** Follows what cameras show and the model makes of it. */
+  readonly drift?: DriftWatch;
   /** How long the version before stays loaded after a change. Default 5 minutes: by then somebody has seen whether the new one is any good. */
   readonly keepWarmMs?: number;
   readonly producer: ProducerRecord;
@@ -80,7 +84,7 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
     calledUs: number,
     done: Detected,
   ): DetectionFrame {
-    const { outcome, size } = done;
+    const { outcome, size, brightness } = done;
     const timing = {
       queue: Math.max(0, (calledUs - frame.times.ingestTimeUs) / 1000) + outcome.waitedMs,
       preprocess: outcome.preprocessMs,
@@ -95,6 +99,11 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
     }
     const { input, labels } = lane.engine.manifest;
     const objects = objectsOf(outcome.boxes, placeImage(size, input), frame.crop ?? null, labels);
+    if (model.role === 'PRIMARY') {
+      const { cameraId, times } = frame;
+      const timeMs = times.ingestTimeUs / 1000;
+      options.drift?.add({ cameraId, modelDigest: model.digest, timeMs, objects, brightness });
+    }
     return record(frame, model, 'ANALYSED', { timing, objects });
   }
 
@@ -118,11 +127,13 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
     const { image, deadlineMs } = frame;
     if (image === null)
       throw new AppError('SIGHTLINE_FRAME_SIZE_INVALID', 'a frame to be analysed came without an image');
-    const run = async (pixels: PixelImage): Promise<{ readonly outcome: EngineOutcome; readonly size: SizePx }> => {
+    const run = async (pixels: PixelImage): Promise<RunOutcome> => {
+      // Before the pixels are handed over.
+      const brightness = options.drift === undefined ? null : meanBrightness(pixels);
       const wanted = wantedSize(frame, pixels, lane.engine.manifest.input);
       const fitting = wanted === null ? pixels : scaleImage(pixels, wanted);
       const size = { widthPx: fitting.widthPx, heightPx: fitting.heightPx };
-      return { size, outcome: await lane.engine.detect(fitting, { deadlineMs }) };
+      return { size, brightness, outcome: await lane.engine.detect(fitting, { deadlineMs }) };
     };
     if (image.format !== 'jpeg') return settled(await run(image));
     if (options.decoder === undefined)
@@ -133,7 +144,7 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
     if (known?.boxes !== undefined) {
       numbers.known();
       const size = wantedSize(frame, image, lane.engine.manifest.input) ?? image;
-      return { size, outcome: { kind: 'detected', boxes: known.boxes, ...noTime } };
+      return { size, brightness: null, outcome: { kind: 'detected', boxes: known.boxes, ...noTime } };
     }
     const done = settled(await run(await options.decoder.decode(image)));
     // Nobody waits for it, it never rejects, and the cache bounds how many are under way.
@@ -252,16 +263,19 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
 
 type DetectedOutcome = Extract<EngineOutcome, { kind: 'detected' }>;
 
-/** `size`: of the picture as it was given to the model. */
-interface Detected {
-  readonly outcome: DetectedOutcome;
+/** `size`: of the picture as it was given to the model; `brightness`: of it as it came, null where nobody asks or it was not decoded. */
+interface RunOutcome {
+  readonly outcome: EngineOutcome;
   readonly size: SizePx;
+  readonly brightness: number | null;
 }
+
+type Detected = RunOutcome & { readonly outcome: DetectedOutcome };
 
 const noTime = { waitedMs: 0, preprocessMs: 0, inferenceMs: 0, postprocessMs: 0 };
 
-function settled({ outcome, size }: { readonly outcome: EngineOutcome; readonly size: SizePx }): Detected | 'expired' {
-  return outcome.kind === 'detected' ? { outcome, size } : 'expired';
+function settled({ outcome, ...facts }: RunOutcome): Detected | 'expired' {
+  return outcome.kind === 'detected' ? { outcome, ...facts } : 'expired';
 }
 
 function inferenceNumbers(metrics: Metrics, deck: ModelDeck) {

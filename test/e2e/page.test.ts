@@ -110,7 +110,7 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     await page.getByRole('button', { name: 'Roll back…' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('The same in a shell').click();
-    await dialog.getByText(`sightline models rollback --url ${api.url}`).waitFor();
+    await dialog.getByText(`sightline models rollback yolox-nano@1.1.0-int8 --url ${api.url}`).waitFor();
     await dialog.getByLabel('Reason').fill('sees less at night');
     await dialog.getByRole('button', { name: 'Roll back' }).click();
     await page.getByText('rolled back').waitFor();
@@ -129,6 +129,23 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     await page.getByText('loading-dock is registered').waitFor();
     expect(api.cameras.get('loading-dock')?.url).toContain('10.0.0.9');
     await page.locator('.live-boxes[data-camera="loading-dock"][data-message-id]').waitFor();
+  });
+
+  it('fills in the address of a stream by what the network answers, and by the make', async () => {
+    const page = await open('operator', '#/add');
+    await page.getByText('Find the address').click();
+    await page.getByRole('button', { name: 'Search the network' }).click();
+    await page.getByLabel('Found').selectOption('10.0.0.7');
+    await page.getByLabel('User').fill('viewer');
+    await page.getByLabel('Password').fill('p@ss');
+    await page.getByRole('button', { name: 'Ask it for its streams' }).click();
+    await page.getByRole('button', { name: 'Take sub' }).click();
+    const address = page.getByLabel('Address of the stream');
+    expect(await address.inputValue()).toBe('rtsp://viewer:p%40ss@10.0.0.7/sub');
+    await page.getByLabel('Make').selectOption('hikvision');
+    await page.getByLabel('Channel').fill('3');
+    await page.getByRole('button', { name: 'Take the smaller picture' }).click();
+    expect(await address.inputValue()).toBe('rtsp://viewer:p%40ss@10.0.0.7/Streaming/Channels/302');
   });
 
   it('explains an address that does not work, when it is tried and when it is saved', async () => {

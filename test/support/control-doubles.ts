@@ -14,12 +14,14 @@ import type {
   ProbeVerdict,
   TokenStore,
 } from '../../services/control/core/ports.ts';
+import type { IdentityProvider } from '../../services/control/core/identity.ts';
 import type { StoredToken } from '../../services/control/core/tokens.ts';
 import { createToken } from '../../services/control/core/tokens.ts';
 import type { Role } from '../../services/control/core/access.ts';
 import { openEventStore } from '../../services/control/adapters/sqlite/event-store.ts';
 import { EventRecorder } from '../../services/control/core/events/event-recorder.ts';
 import { EventStills } from '../../services/control/core/events/event-stills.ts';
+import { streamTemplates } from '../../services/ingest/core/stream-templates.ts';
 import { createApiServer, type ApiServer } from '../../services/control/adapters/http/server.ts';
 import { silentLogger } from './ingest-doubles.ts';
 import { makeModelRef } from './rollout-doubles.ts';
@@ -148,6 +150,7 @@ export interface TestApiOptions {
   /** In place of doubles that know nothing. */
   readonly live?: LiveFeed;
   readonly directory?: CameraDirectory;
+  readonly identity?: IdentityProvider;
 }
 
 /** Two versions of a model, the first one active, and nobody who would have to load them. */
@@ -219,10 +222,26 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
       live: options.live ?? quiet,
       events,
       tokens,
+      identity: options.identity ?? null,
       probe: async ({ onStep }) => {
         const verdict = options.verdict ?? usable;
         for (const step of verdict.steps) onStep?.(step);
         return verdict;
+      },
+      finder: {
+        discover: async () => [
+          {
+            ...{ address: '192.0.2.7', port: 80, path: '/onvif/device_service', urn: 'urn:uuid:1', name: 'Yard cam' },
+            ...{ hardware: 'X-100', location: null },
+          },
+        ],
+        profiles: async ({ host, password }) => {
+          if (password === 'wrong') throw new AppError('SIGHTLINE_CAMERA_AUTH', 'refused');
+          const profile = { token: 'p1', name: 'sub', codec: 'H264', width_px: 640, height_px: 360, fps: 15 };
+          const profiles = [{ ...profile, url: `rtsp://${host}/sub` }];
+          return { manufacturer: 'Acme', model: 'X-100', firmware: null, profiles };
+        },
+        templates: streamTemplates,
       },
       audit: {
         append(fact) {

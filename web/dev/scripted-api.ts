@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { renderDemoScene } from '../../cli/demo/demo-scene.ts';
+import { streamTemplates } from '../../services/ingest/core/stream-templates.ts';
 import { loadPageFiles } from './page-files.ts';
-import { audit, eventsOf, still, system, tokens } from './scripted-data.ts';
+import { audit, devices, eventsOf, profiles, still, system, tokens } from './scripted-data.ts';
 
 export interface ScriptedApi {
   readonly url: string;
@@ -168,12 +169,18 @@ function reply(
       return { status: 200, body: { items: models } };
     case 'GET /models/rollout':
       return { status: 200, body: rollout };
-    case 'POST /models/rollback':
+    case 'POST /models/yolox-nano/1.1.0-int8/rollback':
       rollout = { ...rollout, candidate: null };
       models = models.map((model) => (model.state === 'SHADOW' ? { ...model, state: 'ROLLED_BACK' } : model));
       return { status: 200, body: { rollout } };
     case 'GET /system':
       return { status: 200, body: system };
+    case 'POST /cameras:discover':
+      return { status: 200, body: { devices } };
+    case 'POST /cameras:profiles':
+      return { status: 200, body: { manufacturer: 'Acme', model: null, firmware: null, profiles } };
+    case 'GET /camera-templates':
+      return { status: 200, body: { items: streamTemplates } };
     case 'GET /events':
       return { status: 200, body: eventsOf(search) };
     case 'GET /audit':

@@ -84,3 +84,12 @@ export const tokens = [
     expires_at: null,
   },
 ];
+
+const described = { port: 80, path: '/onvif/device_service', hardware: 'X-100', location: null };
+export const devices = [{ ...described, address: '10.0.0.7', urn: 'urn:uuid:1', name: 'Yard cam' }];
+export const profiles = [
+  ...[
+    { token: 'p1', name: 'main', codec: 'H264', width_px: 1920, height_px: 1080, fps: 25, url: 'rtsp://10.0.0.7/main' },
+  ],
+  ...[{ token: 'p2', name: 'sub', codec: 'H264', width_px: 640, height_px: 360, fps: 15, url: 'rtsp://10.0.0.7/sub' }],
+];

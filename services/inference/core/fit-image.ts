@@ -29,7 +29,7 @@ export function scaleImage(image: PixelImage, size: SizePx): PixelImage {
     const target = to[index];
     if (target !== undefined) scalePlane(image.data, plane, data, target);
   });
-  return { format: image.format, ...size, data };
+  return { ...image, ...size, data };
 }
 
 /** Where the values of one channel lie. */
@@ -54,48 +54,76 @@ function planesOf(format: PixelImage['format'], { widthPx, heightPx }: SizePx): 
   }
 }
 
+/** Weights are whole numbers: a value of 8 bits times two weights still fits 31. */
+const weightBits = 11;
+const unit = 1 << weightBits;
+
+/** Rows first, then columns, in whole numbers over flat tables: this runs for every frame of a camera whose pictures are made for another model. */
 function scalePlane(source: Uint8Array, from: Plane, data: Uint8Array, to: Plane): void {
-  const columns = spans(from.widthPx, to.widthPx);
-  const rows = spans(from.heightPx, to.heightPx);
+  const columns = spansOf(from.widthPx, to.widthPx);
+  const rows = spansOf(from.heightPx, to.heightPx);
   const rowLength = from.widthPx * from.step;
-  const line = new Float32Array(from.widthPx);
+  const line = new Int32Array(from.widthPx);
   let target = to.start;
-  for (const { first, weights } of rows) {
+  for (let y = 0; y < to.heightPx; y++) {
     line.fill(0);
-    weights.forEach((weight, index) => {
-      let at = from.start + (first + index) * rowLength;
-      for (let x = 0; x < line.length; x++, at += from.step) line[x] = (line[x] ?? 0) + weight * (source[at] ?? 0);
-    });
-    for (const column of columns) {
-      // Whole numbers are cut off, so a half makes it the nearest.
-      let sum = 0.5;
-      column.weights.forEach((weight, index) => (sum += weight * (line[column.first + index] ?? 0)));
-      data[target] = sum;
-      target += to.step;
+    for (let tap = 0; tap < rows.taps; tap++) {
+      const weight = rows.weights[y * rows.taps + tap] ?? 0;
+      if (weight === 0) continue;
+      let at = from.start + ((rows.first[y] ?? 0) + tap) * rowLength;
+      for (let x = 0; x < line.length; x++, at += from.step)
+        line[x] = ((line[x] ?? 0) + Math.imul(weight, source[at] ?? 0)) | 0;
+    }
+    let weightAt = 0;
+    for (let x = 0; x < to.widthPx; x++, target += to.step) {
+      // The rest is cut off, so a half makes it the nearest.
+      let sum = 1 << (2 * weightBits - 1);
+      let at = columns.first[x] ?? 0;
+      for (let tap = 0; tap < columns.taps; tap++, at++, weightAt++)
+        sum = (sum + Math.imul(columns.weights[weightAt] ?? 0, line[at] ?? 0)) | 0;
+      data[target] = sum >>> (2 * weightBits);
     }
   }
 }
 
-interface Span {
-  readonly first: number;
-  /** Sum to 1. */
-  readonly weights: readonly number[];
+/** For each target pixel the source pixels that it is made of: `taps` of them from `first` on, with weights that sum to `unit`. */
+interface Spans {
+  readonly taps: number;
+  readonly first: Int32Array;
+  readonly weights: Int32Array;
 }
 
-/** For each target pixel the source pixels that it is made of. */
-function spans(from: number, to: number): Span[] {
+/** One size for each camera and model at work, twice for colours in half size; more than these few are rare and made anew. */
+const maxKeptSpans = 32;
+const keptSpans = new Map<string, Spans>();
+
+function spansOf(from: number, to: number): Spans {
+  const key = `${from}/${to}`;
+  let spans = keptSpans.get(key);
+  if (spans === undefined) {
+    spans = makeSpans(from, to);
+    if (keptSpans.size >= maxKeptSpans) keptSpans.clear();
+    keptSpans.set(key, spans);
+  }
+  return spans;
+}
+
+function makeSpans(from: number, to: number): Spans {
   const scale = from / to;
   const reach = Math.max(1, scale);
-  return Array.from({ length: to }, (_, index) => {
+  const taps = Math.min(from, Math.floor(2 * reach) + 1);
+  const spans = { taps, first: new Int32Array(to), weights: new Int32Array(to * taps) };
+  for (let index = 0; index < to; index++) {
     const centre = (index + 0.5) * scale - 0.5;
-    const first = Math.max(0, Math.ceil(centre - reach));
-    const last = Math.min(from - 1, Math.floor(centre + reach));
-    const raw = Array.from({ length: last - first + 1 }, (__, at) =>
-      Math.max(0, 1 - Math.abs(first + at - centre) / reach),
-    );
+    const first = Math.min(from - taps, Math.max(0, Math.ceil(centre - reach)));
+    spans.first[index] = first;
+    const raw = Array.from({ length: taps }, (_, at) => Math.max(0, 1 - Math.abs(first + at - centre) / reach));
     const sum = raw.reduce((total, weight) => total + weight, 0);
-    return sum > 0
-      ? { first, weights: raw.map((weight) => weight / sum) }
-      : { first: Math.min(from - 1, Math.max(0, Math.round(centre))), weights: [1] };
-  });
+    const whole = raw.map((weight) => Math.round((weight / sum) * unit));
+    // What rounding gave or took goes to the nearest pixel, so that a plain surface stays what it is.
+    const nearest = whole.indexOf(Math.max(...whole));
+    whole[nearest] = (whole[nearest] ?? 0) + unit - whole.reduce((total, weight) => total + weight, 0);
+    spans.weights.set(whole, index * taps);
+  }
+  return spans;
 }

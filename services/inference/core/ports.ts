@@ -1,4 +1,4 @@
-import type { JpegImage, PixelImage, Rgb24Image } from '#shared/core/frame';
+import type { JpegImage, PixelImage } from '#shared/core/frame';
 import type { ModelRef } from '#shared/core/rollout/rollout-state';
 import type { ModelManifest } from './model.ts';
 
@@ -37,7 +37,7 @@ export interface DetectOptions {
 
 /** Makes pixels of the pictures that other processes send. Rejects with an AppError for one that cannot be decoded. */
 export interface ImageDecoder {
-  decode(image: JpegImage): Promise<Rgb24Image>;
+  decode(image: JpegImage): Promise<PixelImage>;
 }
 
 /** `stalled`: every worker is in a run that should have ended long ago. It becomes `running` again when one comes back. */
@@ -57,8 +57,11 @@ export interface InferenceEngine {
   readonly workers: number;
   /** Images waiting, those being run not counted. */
   readonly queued: number;
-  /** Resolves when every worker has loaded the model and run it once. Rejects with the reason otherwise, and the engine is closed. */
-  start(): Promise<void>;
+  /**
+   * Resolves when every worker has loaded the model and run it once. Rejects with the reason otherwise, and the engine is closed. With
+   * `besideOthers` the workers load one after another, so that at most one core is taken from the versions that work meanwhile.
+   */
+  start(options?: { readonly besideOthers: boolean }): Promise<void>;
   /** Rejects with an AppError where the image could not be run; other images are not touched by that. */
   detect(image: PixelImage, options: DetectOptions): Promise<EngineOutcome>;
   /**

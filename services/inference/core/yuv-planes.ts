@@ -1,5 +1,6 @@
 import type { Yuv420Image } from '#shared/core/frame';
-import { rgbOfYuv, yuv420Bytes } from '#shared/core/yuv420';
+import { loadKernel } from '#shared/core/web-assembly';
+import { fullRange, limitedRange, rgbOfYuv, yuv420Bytes, type YuvMatrix } from '#shared/core/yuv420';
 import { yuvPlanesWasm } from './yuv-planes-wasm.ts';
 
 /** Where the floats of one colour go, in elements of the tensor, and what each value is multiplied with and then added to. */
@@ -19,16 +20,6 @@ export interface YuvWriter {
   write(picture: Yuv420Image, start: number, rowLength: number, planes: TargetPlanes): void;
 }
 
-type WriteRows = (...facts: number[]) => void;
-
-/** The little of it that is used here; the types come with a browser's, which the services are not. */
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Memory: new (options: { initial: number }) => { readonly buffer: ArrayBuffer };
-  readonly Instance: new (module: object, imports: object) => { readonly exports: { readonly rows: WriteRows } };
-};
-
-const pageBytes = 65_536;
 const pixelsAtOnce = 8;
 
 /**
@@ -40,15 +31,14 @@ export function createYuvWriter(widthPx: number, heightPx: number): YuvWriter {
   const picturesAt = length * 4;
   // A step reads eight bytes where four are left of the last row of V.
   const bytes = picturesAt + yuv420Bytes({ widthPx, heightPx }) + 2 * pixelsAtOnce;
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / pageBytes) });
-  const module = new WebAssembly.Module(Buffer.from(yuvPlanesWasm, 'base64'));
-  const { rows: writeRows } = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  const { run: writeRows, memory } = loadKernel(yuvPlanesWasm, 'rows', bytes);
   const tensor = new Float32Array(memory.buffer, 0, length);
   const picture = new Uint8Array(memory.buffer, picturesAt);
 
   return {
     tensor,
-    write({ widthPx: width, heightPx: height, data }, start, rowLength, planes) {
+    write({ widthPx: width, heightPx: height, data, isFullRange = false }, start, rowLength, planes) {
+      const matrix = isFullRange ? fullRange : limitedRange;
       picture.set(data);
       const chromaWidth = Math.ceil(width / 2);
       const uFrom = width * height;
@@ -57,16 +47,23 @@ export function createYuvWriter(widthPx: number, heightPx: number): YuvWriter {
       const from = [picturesAt, picturesAt + uFrom, picturesAt + vFrom];
       const to = planes.map((plane) => (plane.from + start) * 4);
       const scales = planes.flatMap(({ factor, offset }) => [factor, offset]);
-      if (whole > 0) writeRows(...from, whole, height, width, chromaWidth, rowLength * 4, ...to, ...scales);
+      if (whole > 0)
+        writeRows(...from, whole, height, width, chromaWidth, rowLength * 4, ...to, ...scales, ...sumsOf(matrix));
       for (let row = 0; whole < width && row < height; row++) {
         const chroma = (row >> 1) * chromaWidth;
         for (let column = whole; column < width; column++) {
           const at = chroma + (column >> 1);
-          const rgb = rgbOfYuv(data[row * width + column] ?? 0, data[uFrom + at] ?? 0, data[vFrom + at] ?? 0);
+          const rgb = rgbOfYuv(data[row * width + column] ?? 0, data[uFrom + at] ?? 0, data[vFrom + at] ?? 0, matrix);
           for (const [index, plane] of planes.entries())
             tensor[plane.from + start + row * rowLength + column] = (rgb[index] ?? 0) * plane.factor + plane.offset;
         }
       }
     },
   };
+}
+
+/** In the order of the kernel's parameters. */
+function sumsOf(matrix: YuvMatrix): readonly number[] {
+  const { luma, redOfV, red, greenOfU, greenOfV, green, blueOfU, blue } = matrix;
+  return [luma, redOfV, red, greenOfU, greenOfV, green, blueOfU, blue];
 }

@@ -1,10 +1,6 @@
-;; YUV 4:2:0 (BT.601, limited range) to three planes of float32, eight pixels at a time. Assembled into yuv-planes-wasm.ts by
-;; `npm run build:wasm`; rgbOfYuv in yuv-planes.ts is the same arithmetic in words, and what the tests hold this to.
-;;
-;; ITU-R BT.601: R = 1.164384 (Y - 16) + 1.596027 (V - 128)
-;;               G = 1.164384 (Y - 16) - 0.391762 (U - 128) - 0.812968 (V - 128)
-;;               B = 1.164384 (Y - 16) + 2.017232 (U - 128)
-;; The constants of a line are summed up; each value is held to 0..255, rounded to a whole number and then taken times factor plus offset.
+;; YUV 4:2:0 to three planes of float32, eight pixels at a time. Assembled into yuv-planes-wasm.ts by
+;; `npm run build:wasm`; rgbOfYuv in yuv420.ts is the same arithmetic in words, and what the tests hold this to.
+;; The factors and sums are those of YuvMatrix. Each value is held to 0..255, rounded to a whole number and then taken times factor plus offset.
 (module
   (import "env" "memory" (memory 1))
 
@@ -14,17 +10,27 @@
     (param $y i32) (param $u i32) (param $v i32) (param $count i32) (param $height i32) (param $yRow i32) (param $cRow i32) (param $toRow i32)
     (param $toR i32) (param $toG i32) (param $toB i32)
     (param $factorR f32) (param $offsetR f32) (param $factorG f32) (param $offsetG f32) (param $factorB f32) (param $offsetB f32)
+    (param $luma f32) (param $redOfV f32) (param $red f32) (param $greenOfU f32) (param $greenOfV f32) (param $green f32) (param $blueOfU f32) (param $blue f32)
     (local $row i32) (local $end i32) (local $yBack i32) (local $cBack i32) (local $toBack i32)
     (local $y16 v128) (local $yLow v128) (local $yHigh v128) (local $uf v128) (local $vf v128) (local $r v128) (local $g v128) (local $b v128)
     (local $factorRx4 v128) (local $offsetRx4 v128)
     (local $factorGx4 v128) (local $offsetGx4 v128)
     (local $factorBx4 v128) (local $offsetBx4 v128)
+    (local $lumax4 v128) (local $redOfVx4 v128) (local $redx4 v128) (local $greenOfUx4 v128) (local $greenOfVx4 v128) (local $greenx4 v128) (local $blueOfUx4 v128) (local $bluex4 v128)
     (local.set $factorRx4 (f32x4.splat (local.get $factorR)))
     (local.set $offsetRx4 (f32x4.splat (local.get $offsetR)))
     (local.set $factorGx4 (f32x4.splat (local.get $factorG)))
     (local.set $offsetGx4 (f32x4.splat (local.get $offsetG)))
     (local.set $factorBx4 (f32x4.splat (local.get $factorB)))
     (local.set $offsetBx4 (f32x4.splat (local.get $offsetB)))
+    (local.set $lumax4 (f32x4.splat (local.get $luma)))
+    (local.set $redOfVx4 (f32x4.splat (local.get $redOfV)))
+    (local.set $redx4 (f32x4.splat (local.get $red)))
+    (local.set $greenOfUx4 (f32x4.splat (local.get $greenOfU)))
+    (local.set $greenOfVx4 (f32x4.splat (local.get $greenOfV)))
+    (local.set $greenx4 (f32x4.splat (local.get $green)))
+    (local.set $blueOfUx4 (f32x4.splat (local.get $blueOfU)))
+    (local.set $bluex4 (f32x4.splat (local.get $blue)))
     (local.set $yBack (i32.sub (local.get $yRow) (local.get $count)))
     (local.set $toBack (i32.sub (local.get $toRow) (i32.shl (local.get $count) (i32.const 2))))
     (block $done
@@ -33,15 +39,15 @@
         (local.set $end (i32.add (local.get $y) (local.get $count)))
         (loop $next
           (local.set $y16 (i16x8.extend_low_i8x16_u (v128.load64_zero (local.get $y))))
-          (local.set $yLow (f32x4.mul (v128.const f32x4 1.164384 1.164384 1.164384 1.164384) (f32x4.convert_i32x4_u (i32x4.extend_low_i16x8_u (local.get $y16)))))
-          (local.set $yHigh (f32x4.mul (v128.const f32x4 1.164384 1.164384 1.164384 1.164384) (f32x4.convert_i32x4_u (i32x4.extend_high_i16x8_u (local.get $y16)))))
+          (local.set $yLow (f32x4.mul (local.get $lumax4) (f32x4.convert_i32x4_u (i32x4.extend_low_i16x8_u (local.get $y16)))))
+          (local.set $yHigh (f32x4.mul (local.get $lumax4) (f32x4.convert_i32x4_u (i32x4.extend_high_i16x8_u (local.get $y16)))))
           (local.set $uf (f32x4.convert_i32x4_u (i32x4.extend_low_i16x8_u (i16x8.extend_low_i8x16_u (v128.load32_zero (local.get $u))))))
           (local.set $vf (f32x4.convert_i32x4_u (i32x4.extend_low_i16x8_u (i16x8.extend_low_i8x16_u (v128.load32_zero (local.get $v))))))
-          (local.set $r (f32x4.add (v128.const f32x4 -222.9216 -222.9216 -222.9216 -222.9216) (f32x4.mul (v128.const f32x4 1.596027 1.596027 1.596027 1.596027) (local.get $vf))))
+          (local.set $r (f32x4.add (local.get $redx4) (f32x4.mul (local.get $redOfVx4) (local.get $vf))))
           (local.set $g (f32x4.sub
-            (f32x4.sub (v128.const f32x4 135.575296 135.575296 135.575296 135.575296) (f32x4.mul (v128.const f32x4 0.391762 0.391762 0.391762 0.391762) (local.get $uf)))
-            (f32x4.mul (v128.const f32x4 0.812968 0.812968 0.812968 0.812968) (local.get $vf))))
-          (local.set $b (f32x4.add (v128.const f32x4 -276.83584 -276.83584 -276.83584 -276.83584) (f32x4.mul (v128.const f32x4 2.017232 2.017232 2.017232 2.017232) (local.get $uf))))
+            (f32x4.sub (local.get $greenx4) (f32x4.mul (local.get $greenOfUx4) (local.get $uf)))
+            (f32x4.mul (local.get $greenOfVx4) (local.get $vf))))
+          (local.set $b (f32x4.add (local.get $bluex4) (f32x4.mul (local.get $blueOfUx4) (local.get $uf))))
           (v128.store (local.get $toR)
             (f32x4.add (local.get $offsetRx4) (f32x4.mul (local.get $factorRx4)
               (f32x4.nearest (f32x4.pmin (v128.const f32x4 255 255 255 255) (f32x4.pmax (v128.const f32x4 0 0 0 0)

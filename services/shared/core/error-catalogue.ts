@@ -138,6 +138,12 @@ export const errorCatalogue = {
     summary: 'Sealed credentials cannot be opened: the key is another one, or they were changed.',
     action: 'Run with the key that they were sealed with, or give the URL of the camera with its credentials again.',
   },
+  SIGHTLINE_DISCOVERY_FAILED: {
+    exitCode: 4,
+    summary: 'The search for cameras could not be sent.',
+    action:
+      'Run it on a machine (not in a container with a network of its own) that is in the network of the cameras; or give --host.',
+  },
   SIGHTLINE_DOWNLOAD_FAILED: {
     exitCode: 4,
     summary: 'A file could not be fetched.',
@@ -325,6 +331,28 @@ export const errorCatalogue = {
     summary: 'The inputs or outputs of the model are not those that its manifest describes.',
     action: 'Correct input, outputs, family or labels in the manifest.',
   },
+  SIGHTLINE_CLIPS_UNUSABLE: {
+    exitCode: 3,
+    summary: 'The clips to learn from cannot be read, or the teacher sees too little on them.',
+    action:
+      'Take longer clips, or clips of a busier hour, in which the teacher sees the classes that matter; a better teacher or more frames (--fps) may help.',
+  },
+  SIGHTLINE_MODEL_UNTRAINABLE: {
+    exitCode: 3,
+    summary: 'The network of this model cannot be trained or pruned here.',
+    action: 'Take sightline-nano or a model of family yolox as the one that learns; any model can be the teacher.',
+  },
+  SIGHTLINE_MODEL_NOT_BETTER: {
+    exitCode: 1,
+    summary: 'The model that was made is not better than the one it was made from, so it was not kept.',
+    action:
+      'The table above says by how much. Give it more time (--minutes), more and longer clips, a better teacher, or another size.',
+  },
+  SIGHTLINE_PYTHON_TOOL_FAILED: {
+    exitCode: 70,
+    summary: 'A tool for models ended with a failure that it did not explain.',
+    action: 'Report it with the lines that the tool wrote.',
+  },
   SIGHTLINE_PYTHON_UNAVAILABLE: {
     exitCode: 4,
     summary: 'A tool for models needs Python 3.10 or later with packages, and these cannot be had.',
@@ -509,6 +537,28 @@ export const errorCatalogue = {
     exitCode: 2,
     summary: 'The request has no token, or one that is not valid.',
     action: 'Send `Authorization: Bearer TOKEN`; an administrator makes tokens.',
+  },
+  SIGHTLINE_JWT_INVALID: {
+    exitCode: 2,
+    summary: 'The JWT is not one that is taken here.',
+    action:
+      'Get a token of the configured issuer, for the configured audience; `oidc` in the settings of the API names both.',
+  },
+  SIGHTLINE_JWT_EXPIRED: {
+    exitCode: 2,
+    summary: 'The JWT has expired.',
+    action: 'Get a new one from the issuer; where it is new, compare the clocks of issuer and API.',
+  },
+  SIGHTLINE_JWT_NO_ROLE: {
+    exitCode: 2,
+    summary: 'The JWT is valid, and gives no role here.',
+    action: 'Have one of the groups or roles of `oidc.roles` given to this user by the issuer.',
+  },
+  SIGHTLINE_IDENTITY_UNREACHABLE: {
+    exitCode: 4,
+    summary: 'The keys of the issuer of JWTs could not be fetched yet.',
+    action:
+      "Check `oidc.issuer` and `oidc.jwks_url`, and that the issuer can be reached from the API; the API's own tokens work meanwhile.",
   },
   SIGHTLINE_INTERNAL: {
     exitCode: 70,

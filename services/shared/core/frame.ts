@@ -2,13 +2,15 @@ import type { AccountingRecord, BoundingBoxRecord, CaptureTimeSource, MotionReco
 
 /**
  * Pixels at inference size, aspect kept, no padding, as cameras send them: one plane of `widthPx * heightPx` bytes of brightness, then two of half
- * the width and height, rounded up, of colour (YUV 4:2:0, BT.601, limited range: black is 16, white 235). `data` owns its whole ArrayBuffer, which
+ * the width and height, rounded up, of colour (YUV 4:2:0, BT.601). `data` owns its whole ArrayBuffer, which
  * is transferred to a worker and comes back: whoever hands an image on does not touch `data` again.
  */
 export interface Yuv420Image {
   readonly format: 'yuv420p';
   readonly widthPx: number;
   readonly heightPx: number;
+  /** As in a JPEG, black is 0 and white 255. Else as cameras send it: 16 and 235. */
+  readonly isFullRange?: boolean;
   readonly data: Uint8Array<ArrayBuffer>;
 }
 

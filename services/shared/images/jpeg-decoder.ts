@@ -1,11 +1,12 @@
+import { createBaselineJpegReader } from '#shared/core/baseline-jpeg';
 import { AppError } from '#shared/core/errors';
-import type { JpegImage, Rgb24Image } from '#shared/core/frame';
+import type { JpegImage, Rgb24Image, Yuv420Image } from '#shared/core/frame';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
 
-/** Turns the pictures of the frames topic into pixels, off the main thread. */
+/** Turns the pictures of the frames topic into pixels. */
 export interface JpegDecoder {
   /** Throws SIGHTLINE_FRAME_UNDECODABLE for bytes that are no whole JPEG of the size that was said. */
-  decode(image: JpegImage): Promise<Rgb24Image>;
+  decode(image: JpegImage): Promise<Yuv420Image | Rgb24Image>;
 }
 
 /** Pictures at inference size; one that says it is larger is forged. */
@@ -20,8 +21,13 @@ export async function createJpegDecoder(pool: FrameBufferPool): Promise<JpegDeco
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({ operation: ['VipsForeignLoadJpeg', 'VipsForeignLoadJpegBuffer'] });
 
+  const reader = createBaselineJpegReader();
+
   return {
     async decode({ data, widthPx, heightPx }) {
+      // What ingest makes. All else, whatever is wrong with it included, is for a library that knows every kind.
+      const planes = reader.read(data, { widthPx, heightPx }, (byteLength) => pool.take(byteLength));
+      if (planes !== undefined) return { format: 'yuv420p', widthPx, heightPx, isFullRange: true, data: planes };
       let decoded: { readonly data: Buffer; readonly info: { width: number; height: number; channels: number } };
       try {
         decoded = await sharp(data, { failOn: 'error', limitInputPixels: maxPixels, sequentialRead: true })
@@ -42,6 +48,8 @@ export async function createJpegDecoder(pool: FrameBufferPool): Promise<JpegDeco
       // Into a buffer of ours: the library's memory cannot be handed over to another thread.
       const pixels = pool.take(widthPx * heightPx * 3);
       pixels.set(decoded.data);
+      // The garbage collector knows how much lies there and not that it is of no use: it looked through the whole heap every few frames.
+      if (decoded.data.buffer instanceof ArrayBuffer) decoded.data.buffer.transfer(0);
       return { format: 'rgb24', widthPx, heightPx, data: pixels };
     },
   };

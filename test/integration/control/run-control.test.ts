@@ -40,6 +40,7 @@ async function start(changes: Partial<ControlOptions> = {}) {
     },
     library: createModelLibrary({ directories: [] }),
     rollouts: undefined,
+    oidc: undefined,
     rolloutLog: undefined,
     events: { max_count: 1_000, max_days: 1 },
     cameras: [createCameraSpec({ id: 'fixed', url: 'rtsp://192.0.2.1/' })],

@@ -8,14 +8,23 @@ const solid = { width: 64, height: 36, channels: 3, background: { r: 200, g: 100
 // Made before the decoder is: it blocks everything but JPEG for the whole process.
 const picture = (): Sharp => sharp({ create: solid });
 const jpeg = await picture().jpeg({ quality: 95 }).toBuffer();
+const progressive = await picture().jpeg({ quality: 95, progressive: true }).toBuffer();
 const png = await picture().png().toBuffer();
 const cmyk = await picture().toColourspace('cmyk').jpeg().toBuffer();
 const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="64" height="36"/>');
 
 describe('the decoder of pictures', () => {
-  test('gives the pixels side by side, in memory of their own', async () => {
+  test('gives brightness and colours of the kind of picture that ingest makes', async () => {
     const decoder = await createJpegDecoder(createFrameBufferPool({ maxBytes: 1 << 20 }));
     const image = await decoder.decode({ format: 'jpeg', ...size, data: jpeg });
+    expect(image).toMatchObject({ format: 'yuv420p', ...size, isFullRange: true });
+    expect(image.data).toHaveLength(1.5 * 64 * 36);
+    expect(image.data.byteLength).toBe(image.data.buffer.byteLength);
+  });
+
+  test('gives the pixels of every other kind side by side, in memory of their own', async () => {
+    const decoder = await createJpegDecoder(createFrameBufferPool({ maxBytes: 1 << 20 }));
+    const image = await decoder.decode({ format: 'jpeg', ...size, data: progressive });
     expect(image).toMatchObject({ format: 'rgb24', ...size });
     expect(image.data.byteLength).toBe(image.data.buffer.byteLength);
     expect(image.data).toHaveLength(64 * 36 * 3);

@@ -1,11 +1,13 @@
-import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
+import { createModelLibrary, signaturePath } from '../../../services/inference/adapters/model-files/model-library.ts';
 import { tryModel } from '../../../services/inference/adapters/onnxruntime/model-trial.ts';
 import { createWorkerThreadEngine } from '../../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
+import { signModel } from '../../../services/inference/core/model-signature.ts';
 import { createLogKeeper, machineClock } from '../../support/inference-doubles.ts';
 import { writeTinyModel } from '../../support/tiny-model.ts';
 
@@ -174,4 +176,22 @@ describe('a trial in a process of its own ends', () => {
     await changeManifest(/width_px: 64/, 'width_px: 96');
     await expect(trial({})).rejects.toMatchObject({ code: 'SIGHTLINE_MODEL_SHAPE_MISMATCH' });
   });
+});
+
+test('a manifest that becomes another while its signature is read is not run by that signature', async () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const publicKeyFile = join(directory, 'key.pub');
+  await writeFile(publicKeyFile, publicKey.export({ type: 'spki', format: 'pem' }));
+  const honest = await readFile(manifest, 'utf8');
+  await changeManifest(/score: [\d.]+/, 'score: 0.01');
+  // A pipe: whoever reads the signature waits until it is written.
+  execFileSync('mkfifo', [signaturePath(manifest)]);
+  const library = createModelLibrary({ directories: [directory], publicKeyFile });
+  const loading = expect(library.load(manifest)).rejects.toMatchObject({ code: 'SIGHTLINE_MODEL_SIGNATURE_INVALID' });
+  const pipe = await open(signaturePath(manifest), 'w');
+  const { manifest: described } = await createModelLibrary({ directories: [directory] }).load(manifest);
+  await writeFile(manifest, honest);
+  await pipe.writeFile(signModel({ manifestText: honest, labels: described.labels }, privateKey));
+  await pipe.close();
+  await loading;
 });

@@ -55,6 +55,17 @@ test('gives the boxes of the model and the buffer back for the next frame', asyn
   expect(returned.map((data) => data.byteLength)).toEqual([64 * 36 * 3]);
 });
 
+test('with all its workers started one after another it works as ever', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'sightline-engine-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const model = await createModelLibrary({ directories: [directory] }).load(await writeTinyModel(directory));
+  const engine = createWorkerThreadEngine({ model, clock: machineClock, logger: createLogKeeper(), workers: 2 });
+  onTestFinished(() => engine.close());
+  await engine.start({ besideOthers: true });
+  const outcomes = await Promise.all([1, 2, 3].map(() => engine.detect(image(), forever)));
+  expect(outcomes.map(({ kind }) => kind)).toEqual(['detected', 'detected', 'detected']);
+});
+
 test('a provider that is not usable here is told once, and the model runs on the processor', async () => {
   const logger = createLogKeeper();
   // Each is of one operating system only.

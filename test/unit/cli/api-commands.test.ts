@@ -91,6 +91,40 @@ describe('cameras by the command line', () => {
     expect(await ok('camera', 'list')).toMatch(/^camera[^\n]*\n$/);
   });
 
+  test('are added by their make, with the password from the environment', async () => {
+    vi.stubEnv('SIGHTLINE_CAMERA_PASSWORD', 'Canary-12');
+    const added = await ok(
+      'camera',
+      'add',
+      'gate1',
+      '--make',
+      'hikvision',
+      '--host',
+      '192.0.2.5:8554',
+      '--stream',
+      'sub',
+      '--user',
+      'a b',
+    );
+    vi.stubEnv('SIGHTLINE_CAMERA_PASSWORD', undefined);
+    expect(added).not.toContain('Canary-12');
+    expect(api.cameras.drafts.get('gate1')).toMatchObject({
+      ...{ url: 'rtsp://a%20b@192.0.2.5:8554/Streaming/Channels/102', password: 'Canary-12' },
+    });
+    const make = ['camera', 'add', 'gate2', '--make', 'reolink', '--channel', '3', '--host', '2001:db8::1'];
+    await ok(...make);
+    expect(api.cameras.drafts.get('gate2')?.url).toBe('rtsp://[2001:db8::1]/Preview_03_main');
+    for (const wrong of [
+      ['--make', 'acme', '--host', 'x'],
+      ['--make', 'dahua'],
+      ['--host', 'x'],
+      ['--make', 'tapo', '--host', 'x', '--channel', '2'],
+    ])
+      expect((await runApiCommand(['camera', 'add', 'gate3', ...wrong])).error?.code).toBe('SIGHTLINE_USAGE');
+    expect(await ok('camera', 'templates')).toContain('/cam/realmonitor?channel={channel}&subtype=0');
+    await ok('camera', 'remove', 'gate1', 'gate2');
+  });
+
   test('a change that was made on another version is refused', async () => {
     await api.cameras.create({ id: 'yard', url: 'rtsp://192.0.2.1/' });
     onTestFinished(() => api.cameras.remove('yard'));

@@ -62,6 +62,24 @@ test('a version goes from shadow to active and back, and every step says who and
   ]);
 });
 
+test('a step that names a version which is gone is refused, and the active model stays', async () => {
+  const { call } = await start();
+  await call('/yolox-nano/2/canary', {});
+  expect(await call('/yolox-nano/1/promote', { force: true })).toMatchObject({ status: 409 });
+  expect(await call('/yolox-nano/2/rollback', {})).toMatchObject({
+    status: 200,
+    body: { rollout: { candidate: null } },
+  });
+  expect(await call('/yolox-nano/2/rollback', {})).toMatchObject({
+    status: 409,
+    body: {
+      code: 'SIGHTLINE_ROLLOUT_REFUSED',
+      detail: 'yolox-nano@2 was rolled back already, by operator: rolled back',
+    },
+  });
+  expect((await call('/rollout')).body).toMatchObject({ active: { version: '1' } });
+});
+
 test('retiring is for admins, other steps are for operators of all cameras', async () => {
   const { call } = await start();
   expect((await call('/yolox-nano/2/retire', {}, 'operator')).status).toBe(403);

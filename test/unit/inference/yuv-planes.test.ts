@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import createWabt from 'wabt';
 import type { Yuv420Image } from '#shared/core/frame';
-import { rgbOfYuv, yuv420Bytes } from '#shared/core/yuv420';
+import { fullRange, limitedRange, rgbOfYuv, yuv420Bytes } from '#shared/core/yuv420';
 import { createInputWriter } from '../../../services/inference/core/input-writer.ts';
 import { yuvPlanesWasm } from '../../../services/inference/core/yuv-planes-wasm.ts';
 import { picodetManifest, yoloxManifest } from '../../support/manifests.ts';
@@ -12,6 +12,7 @@ const sizes = fc.record({
   widthPx: fc.integer({ min: 1, max: 32 }),
   heightPx: fc.integer({ min: 1, max: 32 }),
   seed: fc.integer(),
+  isFullRange: fc.boolean(),
 });
 
 function noise(widthPx: number, heightPx: number, seed: number): Yuv420Image {
@@ -25,7 +26,11 @@ function noise(widthPx: number, heightPx: number, seed: number): Yuv420Image {
 }
 
 /** Red, green, blue of one pixel. */
-function pixelOf({ data, widthPx, heightPx }: Yuv420Image, row: number, column: number): readonly number[] {
+function pixelOf(
+  { data, widthPx, heightPx, isFullRange = false }: Yuv420Image,
+  row: number,
+  column: number,
+): readonly number[] {
   const colourWidth = Math.ceil(widthPx / 2);
   const at = widthPx * heightPx + (row >> 1) * colourWidth + (column >> 1);
   const [y = 0, u = 0, v = 0] = [
@@ -33,7 +38,7 @@ function pixelOf({ data, widthPx, heightPx }: Yuv420Image, row: number, column: 
     data[at],
     data[at + colourWidth * Math.ceil(heightPx / 2)],
   ];
-  return rgbOfYuv(y, u, v);
+  return rgbOfYuv(y, u, v, isFullRange ? fullRange : limitedRange);
 }
 
 describe('a camera picture in YUV', () => {
@@ -41,8 +46,8 @@ describe('a camera picture in YUV', () => {
     const { input } = yoloxManifest;
     const writer = createInputWriter(input);
     fc.assert(
-      fc.property(sizes, ({ widthPx, heightPx, seed }) => {
-        const image = noise(widthPx, heightPx, seed);
+      fc.property(sizes, ({ widthPx, heightPx, seed, isFullRange }) => {
+        const image = { ...noise(widthPx, heightPx, seed), isFullRange };
         writer.write(image);
         const expected = new Float32Array(3 * 1024).fill(114);
         for (let row = 0; row < heightPx; row++) {
@@ -89,6 +94,16 @@ test.each([
   ['below black and above white', [0, 128, 128], [0, 0, 0]],
 ] as const)('%s of BT.601 is what it is called', (_, [y, u, v], rgb) => {
   expect(rgbOfYuv(y, u, v)).toEqual(rgb);
+});
+
+test.each([
+  ['black', [0, 128, 128], [0, 0, 0]],
+  ['white', [255, 128, 128], [255, 255, 255]],
+  ['red', [76, 85, 255], [254, 0, 0]],
+  ['green', [150, 44, 21], [0, 255, 1]],
+  ['blue', [29, 255, 107], [0, 0, 254]],
+] as const)('%s of a JPEG is what it is called', (_, [y, u, v], rgb) => {
+  expect(rgbOfYuv(y, u, v, fullRange)).toEqual(rgb);
 });
 
 test('the assembled kernel is that of yuv-planes.wat', async () => {

@@ -133,11 +133,9 @@ export interface ModelStep {
   readonly share: number | undefined;
 }
 
-/** Promote and rollback need no version: there is only one that they can be about. */
+/** Every step names its version: what the page shows may have changed a moment ago, and then the step is refused. */
 export async function makeStep({ action, name, version, share }: ModelStep, reason: string): Promise<void> {
-  const isOfOne = action === 'promote' || action === 'rollback';
-  const place = `${encodeURIComponent(name)}/${encodeURIComponent(version)}/`;
-  await request(`${paths.models}/${isOfOne ? '' : place}${action}`, {
+  await request(`${paths.models}/${encodeURIComponent(name)}/${encodeURIComponent(version)}/${action}`, {
     method: 'POST',
     body: { reason, ...(share === undefined ? {} : { share }) },
   });

@@ -14,9 +14,8 @@ export function modelLine(
   step: { readonly action: string; readonly model: string; readonly share: number | undefined },
 ): string {
   const { action, model, share } = step;
-  const about = action === 'promote' || action === 'rollback' ? '' : ` ${quoted(model)}`;
   const part = share === undefined ? '' : ` --share ${share}`;
-  return `sightline models ${action}${about}${part} --url ${quoted(origin)}`;
+  return `sightline models ${action} ${quoted(model)}${part} --url ${quoted(origin)}`;
 }
 
 /** What follows the events that the page lists. */

@@ -8,6 +8,7 @@ import { messageOf } from '../state/session.ts';
 import { CommandLine } from '../ui/command-line.tsx';
 import { LivePicture } from '../ui/live-picture.tsx';
 import { Problem } from '../ui/notice.tsx';
+import { FindCamera } from './find-camera.tsx';
 
 export function AddCameraPage() {
   const [added, setAdded] = useState<string | undefined>();
@@ -101,6 +102,12 @@ export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string
         void save(false); // tells its failures itself
       }}
     >
+      <FindCamera
+        onUrl={(found) => {
+          setUrl(found);
+          setVerdict(undefined);
+        }}
+      />
       <label class="field">
         Address of the stream
         <input

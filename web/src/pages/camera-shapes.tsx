@@ -49,6 +49,14 @@ export function CameraShapes({ camera, drawing, points, onDraw, onSaved }: Camer
     <section class="card" aria-labelledby="shapes-title">
       <h2 id="shapes-title">Zones, lines and masks</h2>
       {all.length === 0 ? <p class="muted">None yet.</p> : null}
+      {masks.length > 0 || drawing === 'mask' ? (
+        <p class="notice notice-bad" role="note">
+          Masks are stored and hide nothing yet: the picture is still analysed, shown and sent as a whole. Use the
+          masking of the camera itself for what nobody may see.
+        </p>
+      ) : zones.length + lines.length > 0 || drawing !== undefined ? (
+        <p class="muted small">Stored for analytics; nothing works by zones and lines yet.</p>
+      ) : null}
       <ul class="shape-list">
         {all.map((shape) => (
           <li key={`${shape.kind}-${shape.id}`}>

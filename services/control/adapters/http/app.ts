@@ -5,10 +5,12 @@ import type { Clock } from '#shared/core/clock';
 import type { Logger } from '#shared/core/logger';
 import type { Readiness } from '#shared/core/service';
 import type { AccessRule, Principal } from '../../core/access.ts';
+import type { IdentityProvider } from '../../core/identity.ts';
 import type { EventFeed } from '../../core/events/event.ts';
 import type {
   AuditLog,
   CameraDirectory,
+  CameraFinder,
   LiveFeed,
   ModelCatalogue,
   ProbeCamera,
@@ -36,7 +38,10 @@ export interface ApiPorts {
   readonly live: LiveFeed;
   readonly events: EventFeed;
   readonly probe: ProbeCamera;
+  readonly finder: CameraFinder;
   readonly tokens: TokenStore;
+  /** For tokens of somebody else's; null where none are taken. */
+  readonly identity: IdentityProvider | null;
   readonly audit: AuditLog;
   readonly system: SystemPort;
   readonly models: ModelCatalogue | null;

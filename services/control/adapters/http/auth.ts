@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify';
-import { AppError } from '#shared/core/errors';
-import { judgeAccess } from '../../core/access.ts';
+import { AppError, toAppError } from '#shared/core/errors';
+import { judgeAccess, type Principal } from '../../core/access.ts';
 import { FailureLimiter } from '../../core/failure-limiter.ts';
+import { isJwt } from '../../core/identity.ts';
 import { matchToken, tokenIdOf } from '../../core/tokens.ts';
 import type { ApiPorts, HttpApp } from './app.ts';
 
@@ -11,6 +12,25 @@ const protocolPrefix = 'bearer.';
 /** Asks every request for a token that allows what its route needs. Throws at start for a route that does not say what it needs. */
 export function addAuthentication(app: HttpApp, ports: ApiPorts): void {
   const limiter = new FailureLimiter();
+  function countFailure(ip: string, nowMs: number): void {
+    const waitS = limiter.failed(ip, nowMs);
+    if (waitS !== undefined) throw new AppError('SIGHTLINE_RATE_LIMITED', `too many wrong tokens; wait ${waitS} s`);
+  }
+  async function principalFor(text: string, ip: string, nowMs: number): Promise<Principal | undefined> {
+    const { identity } = ports;
+    if (identity === null || !isJwt(text)) {
+      const id = tokenIdOf(text);
+      return matchToken(text, id === undefined ? undefined : ports.tokens.get(id), nowMs);
+    }
+    try {
+      return await identity.identify(text);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      // Whoever has a right token and no role, or comes while the issuer is away, guesses at nothing.
+      if (error.code === 'SIGHTLINE_JWT_INVALID') countFailure(ip, nowMs);
+      throw error;
+    }
+  }
   app.decorateRequest('principal', null);
   app.decorateRequest('auditTarget', '');
   app.decorateRequest('isAudited', false);
@@ -23,17 +43,14 @@ export function addAuthentication(app: HttpApp, ports: ApiPorts): void {
     if (rule === undefined || rule.role === 'public') return;
     const text = tokenIn(request);
     const nowMs = ports.clock.nowUs() / 1000;
-    const id = text === undefined ? undefined : tokenIdOf(text);
-    const principal =
-      text === undefined ? undefined : matchToken(text, id === undefined ? undefined : ports.tokens.get(id), nowMs);
+    const principal = text === undefined ? undefined : await principalFor(text, request.ip, nowMs);
     request.principal = principal ?? null;
     const params = request.params as Readonly<Record<string, string>>; // all our parameters are text
     switch (judgeAccess(rule, principal, params['id'])) {
       case 'allowed':
         return;
       case 'unauthenticated': {
-        const waitS = text === undefined ? undefined : limiter.failed(request.ip, nowMs);
-        if (waitS !== undefined) throw new AppError('SIGHTLINE_RATE_LIMITED', `too many wrong tokens; wait ${waitS} s`);
+        if (text !== undefined) countFailure(request.ip, nowMs);
         throw new AppError(
           'SIGHTLINE_UNAUTHENTICATED',
           text === undefined ? 'no token was sent' : 'the token is not valid',
@@ -51,7 +68,7 @@ export function addAuthentication(app: HttpApp, ports: ApiPorts): void {
 
 function tokenIn(request: FastifyRequest): string | undefined {
   const header = request.headers.authorization;
-  if (header !== undefined) return /^Bearer ([\w-]{1,200})$/i.exec(header)?.[1] ?? '';
+  if (header !== undefined) return /^Bearer ([\w.-]{1,8192})$/i.exec(header)?.[1] ?? '';
   const protocols = request.headers['sec-websocket-protocol'];
   if (protocols === undefined || request.headers.upgrade === undefined) return undefined;
   return protocols

@@ -14,6 +14,7 @@ import { addFailureAnswers } from './failures.ts';
 import { addIdempotency } from './idempotency.ts';
 import { nameSchemas } from './openapi.ts';
 import { addCameraRoutes } from './routes/cameras.ts';
+import { addDiscoveryRoutes } from './routes/discovery.ts';
 import { addEventRoutes } from './routes/events.ts';
 import { addLiveRoutes, type LiveCounts } from './routes/live.ts';
 import { addModelRoutes } from './routes/models.ts';
@@ -129,6 +130,7 @@ export async function createApiServer({
   await app.register(
     async (api: HttpApp) => {
       addCameraRoutes(api, ports);
+      addDiscoveryRoutes(api, ports);
       await addLiveRoutes(api, ports, counts);
       addEventRoutes(api, ports, counts);
       addModelRoutes(api, ports);

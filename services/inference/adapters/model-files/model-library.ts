@@ -22,6 +22,8 @@ export interface ModelLibraryOptions {
 export interface FoundModel {
   readonly manifestPath: string;
   readonly manifest: ModelManifest;
+  /** What was read and parsed: a signature is checked against this, not against what the file holds a moment later. */
+  readonly manifestText: string;
   /** Null where the manifest is here and the file is not. */
   readonly modelPath: string | null;
 }
@@ -34,6 +36,7 @@ export interface UnusableModel {
 
 export interface LoadedModel extends VerifiedModel, OnnxSummary {
   readonly manifestPath: string;
+  readonly manifestText: string;
   readonly modelPath: string;
 }
 
@@ -47,6 +50,8 @@ export interface ModelLibrary {
 }
 
 const maxManifestBytes = 1024 * 1024;
+/** Its sha256 takes about a millisecond. */
+const chunkBytes = 1024 * 1024;
 export const defaultMaxModelBytes = 512 * 1024 * 1024;
 
 export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
@@ -55,9 +60,15 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
 
   async function readManifest(manifestPath: string): Promise<FoundModel> {
     const folders = [dirname(resolve(manifestPath)), ...directories];
-    const text = await readSmallText(manifestPath);
-    const manifest = parseManifest(text, `manifest ${basename(manifestPath)}`, (name) => readLabels(folders, name));
-    return { manifestPath, manifest, modelPath: await firstFile(folders.map((folder) => join(folder, manifest.file))) };
+    const manifestText = await readSmallText(manifestPath);
+    const source = `manifest ${basename(manifestPath)}`;
+    const manifest = parseManifest(manifestText, source, (name) => readLabels(folders, name));
+    return {
+      manifestPath,
+      manifestText,
+      manifest,
+      modelPath: await firstFile(folders.map((folder) => join(folder, manifest.file))),
+    };
   }
 
   async function listIn(folders: readonly string[]): Promise<(FoundModel | UnusableModel)[]> {
@@ -113,15 +124,14 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
   }
 
   /** Throws SIGHTLINE_MODEL_UNSIGNED and SIGHTLINE_MODEL_SIGNATURE_INVALID where a key is set. */
-  async function checkSignature({ manifest, manifestPath }: Pick<FoundModel, 'manifest' | 'manifestPath'>) {
+  async function checkSignature({ manifest, manifestPath, manifestText }: FoundModel): Promise<void> {
     const { publicKeyFile } = options;
     if (publicKeyFile === undefined) return;
     const pem = await readKey(publicKeyFile);
     const publicKey = parseSigningKey(pem, 'public', publicKeyFile);
     const signature = await readFile(signaturePath(manifestPath), 'utf8').catch(() => undefined);
     if (signature === undefined) throw new AppError('SIGHTLINE_MODEL_UNSIGNED', `model ${manifest.name} is not signed`);
-    const signed = { manifestText: await readSmallText(manifestPath), labels: manifest.labels };
-    if (isSignedBy(signed, signature, publicKey)) return;
+    if (isSignedBy({ manifestText, labels: manifest.labels }, signature, publicKey)) return;
     throw new AppError(
       'SIGHTLINE_MODEL_SIGNATURE_INVALID',
       `the signature of model ${manifest.name} is not one of its manifest by the key in ${publicKeyFile}`,
@@ -133,23 +143,25 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
     list: () => listIn(directories),
     find,
     async load(nameOrPath) {
-      const { manifest, manifestPath, modelPath } = await find(nameOrPath);
+      const found = await find(nameOrPath);
+      const { manifest, manifestPath, manifestText, modelPath } = found;
       if (modelPath === null) {
         throw notFound(
           `model ${manifest.name}: its file ${manifest.file} is neither beside ${manifestPath} nor in ${directories.join(', ')}`,
           howToGet(manifest, directories[0]),
         );
       }
-      await checkSignature({ manifest, manifestPath });
-      const bytes = await readWhole(modelPath, maxModelBytes);
-      const digest = createHash('sha256').update(bytes).digest('hex');
+      await checkSignature(found);
+      const sum = createHash('sha256');
+      const bytes = await readWhole(modelPath, maxModelBytes, (chunk) => sum.update(chunk));
+      const digest = sum.digest('hex');
       if (digest !== manifest.sha256) {
         throw new AppError(
           'SIGHTLINE_MODEL_DIGEST_MISMATCH',
           `model ${manifest.name}: ${modelPath} has sha256 ${digest}, its manifest says ${manifest.sha256}`,
         );
       }
-      return { manifest, manifestPath, modelPath, bytes, digest, ...inspectOnnx(bytes) };
+      return { manifest, manifestPath, manifestText, modelPath, bytes, digest, ...inspectOnnx(bytes) };
     },
   };
 }
@@ -190,7 +202,12 @@ function readLabels(folders: readonly string[], name: string): readonly string[]
   throw new AppError('SIGHTLINE_MODEL_NOT_FOUND', `the labels file ${name} is in none of ${folders.join(', ')}`);
 }
 
-export async function readWhole(path: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+/** `onChunk` sees the bytes as they come. A model is also loaded while others work: summing it up at once would hold up their frames. */
+export async function readWhole(
+  path: string,
+  maxBytes: number,
+  onChunk: (chunk: Uint8Array) => void = () => undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
   const { size } = await statFile(path);
   if (size > maxBytes)
     throw new AppError('SIGHTLINE_MODEL_TOO_LARGE', `${path} has ${size} bytes, the limit is ${maxBytes}`);
@@ -199,8 +216,9 @@ export async function readWhole(path: string, maxBytes: number): Promise<Uint8Ar
     // Into memory of the size that was checked: a file that grows in between is cut off, and then its digest does not match.
     const bytes = new Uint8Array(size);
     for (let at = 0; at < size;) {
-      const { bytesRead } = await file.read(bytes, at, size - at, at);
+      const { bytesRead } = await file.read(bytes, at, Math.min(chunkBytes, size - at), at);
       if (bytesRead === 0) break;
+      onChunk(bytes.subarray(at, at + bytesRead));
       at += bytesRead;
     }
     return bytes;

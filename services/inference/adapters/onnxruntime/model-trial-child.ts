@@ -13,10 +13,12 @@ process.once('message', (request: TrialRequest) => {
 async function answer(request: TrialRequest): Promise<TrialAnswer> {
   try {
     if (request.kind === 'probe') return { kind: 'probed', found: await probe(request) };
+    const bytesBefore = process.memoryUsage.rss();
     const session = await openDetectorSession(request.bytes, request.manifest, request.rules);
-    if (request.image === null) return { kind: 'tried', found: { boxes: new Float32Array(), inferenceMs: 0 } };
-    const { boxes, inferenceMs } = await session.detect(request.image);
-    return { kind: 'tried', found: { boxes, inferenceMs } };
+    const run =
+      request.image === null ? { boxes: new Float32Array(), inferenceMs: 0 } : await session.detect(request.image);
+    const memoryBytes = Math.max(0, process.memoryUsage.rss() - bytesBefore);
+    return { kind: 'tried', found: { boxes: run.boxes, inferenceMs: run.inferenceMs, memoryBytes } };
   } catch (error) {
     return { kind: 'failed', error: toErrorRecord(error) };
   }

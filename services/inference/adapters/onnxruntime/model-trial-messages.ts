@@ -29,6 +29,8 @@ export interface TriedModel {
   /** As in core/detections.ts; empty where there was no picture. */
   readonly boxes: Float32Array;
   readonly inferenceMs: number;
+  /** Resident memory that loading and running it added to the process. */
+  readonly memoryBytes: number;
 }
 
 export type TrialAnswer =

@@ -55,11 +55,16 @@ interface Slot {
 /** Of one engine in its lifetime: a worker that dies again and again is a fault to be seen, not to be hidden by restarts. */
 const maxRestarts = 10;
 
+/** How many run at once where nobody says it. */
+export function usualWorkers(): number {
+  return Math.min(8, Math.max(1, availableParallelism() - 1));
+}
+
 export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): InferenceEngine {
   const { model, clock, logger } = options;
   const { manifest } = model;
   const rules = scoreRules(manifest, options.thresholds);
-  const workers = options.workers ?? Math.min(8, Math.max(1, availableParallelism() - 1));
+  const workers = options.workers ?? usualWorkers();
   const runTimeoutMs = options.runTimeoutMs ?? 30_000;
   const loadTimeoutMs = options.loadTimeoutMs ?? 60_000;
   const recycle = options.recycle ?? ((): void => undefined);
@@ -121,6 +126,16 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
     // A thread that is started again is not asked to try once more, and what was refused stays told.
     if (chosen.refused === null) chosen = loaded;
     slot.state = 'idle';
+  }
+
+  /** Ends with the first that fails. */
+  async function startInTurn(): Promise<readonly PromiseSettledResult<void>[]> {
+    for (const slot of slots) {
+      if (closing !== undefined) break;
+      const [result] = await Promise.allSettled([startThread(slot)]);
+      if (result.status === 'rejected') return [result];
+    }
+    return [];
   }
 
   function restart(slot: Slot): void {
@@ -254,11 +269,11 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
     get queued() {
       return queue.size;
     },
-    async start() {
+    async start({ besideOthers } = { besideOthers: false }) {
       if (phase !== 'created')
         throw new AppError('SIGHTLINE_INTERNAL', `an engine is started once; this one is ${phase}`);
       phase = 'starting';
-      const results = await Promise.allSettled(slots.map(startThread));
+      const results = besideOthers ? await startInTurn() : await Promise.allSettled(slots.map(startThread));
       const failure = results.find((result) => result.status === 'rejected');
       if (failure !== undefined) {
         await engine.close().catch((error: unknown) => {

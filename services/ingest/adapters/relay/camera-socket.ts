@@ -24,8 +24,11 @@ export interface CameraSocket {
 
 const maxAddressesTried = 3;
 
+/** What finding the address of a host takes. */
+export type ResolveOptions = Pick<ConnectOptions, 'policy' | 'timeoutMs' | 'clock' | 'signal' | 'onStep'>;
+
 /** Resolves the host once and gives the addresses that the policy allows: from here on only they are used, so a second answer of DNS changes nothing. */
-export async function resolveAllowed(host: string, options: ConnectOptions): Promise<readonly string[]> {
+export async function resolveAllowed(host: string, options: ResolveOptions): Promise<readonly string[]> {
   const startedMs = options.clock.monotonicMs();
   const addresses = isIP(host) === 0 ? await lookUp(host, options) : [host];
   const verdicts = addresses.map((address) => ({ address, verdict: judgeAddress(address, options.policy) }));
@@ -64,7 +67,7 @@ export async function connectCamera(
   throw failure;
 }
 
-async function lookUp(host: string, options: ConnectOptions): Promise<string[]> {
+async function lookUp(host: string, options: ResolveOptions): Promise<string[]> {
   const what = `the name ${host} was not resolved within ${options.timeoutMs} ms`;
   try {
     const found = await within(lookup(host, { all: true }), options.timeoutMs, options.signal, () =>

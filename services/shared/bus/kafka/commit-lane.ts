@@ -6,10 +6,15 @@ import type { PartitionLedger, ReadyPart } from './partition-ledger.ts';
 export interface CommitBatch {
   readonly parts: readonly ReadyPart[];
   readonly outputs: readonly OutgoingRecord[];
+  /** So much is waiting that the next batch may well be as large. */
+  readonly isLarge: boolean;
 }
 
 export interface CommitLaneOptions {
+  /** How long what is finished waits for more. */
   readonly lingerMs: number;
+  /** Least time from the beginning of one commit to that of the next, unless much is waiting. */
+  readonly spacingMs: number;
   /** How long a lane that the group has turned away waits for word of a new assignment. */
   readonly assignmentTimeoutMs: number;
   /** How long a lane goes on taking over what another owner has taken from it, before it gives in. */
@@ -36,6 +41,8 @@ export class CommitLane {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #closed = false;
+  #isDraining = false;
+  #begunMs = -Infinity;
   /** Set where an attempt may have been committed or not: recover() finds out before the next one. */
   #uncertain = false;
   /** The group is being shared out anew; commits make sense again when that is over. */
@@ -69,16 +76,19 @@ export class CommitLane {
   /** Something has been finished. */
   touch(): void {
     if (this.#closed || this.#running !== undefined || this.#timer !== undefined || this.#waitsForAssignment) return;
+    const { lingerMs, spacingMs } = this.#options;
+    const delayMs = Math.max(lingerMs, this.#begunMs + spacingMs - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#start(); // never rejects: failures end in fatal()
-    }, this.#options.lingerMs);
+    }, delayMs);
   }
 
   /** Commits what is finished now. Resolves without that where `deadlineMs` passes first. */
   async drain(deadlineMs: number): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#isDraining = true;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, deadlineMs);
@@ -115,12 +125,15 @@ export class CommitLane {
         const batch = this.#collect();
         if (batch === undefined) return;
         this.#uncertain = true;
+        this.#begunMs = performance.now();
         await this.#options.commit(batch);
         this.#uncertain = false;
         this.#options.committed(batch);
         for (const part of batch.parts) part.ledger.settle(part.next);
         waitMs = 10;
         this.#timesFenced = 0;
+        // What has been finished meanwhile waits for more, as touch() has it.
+        if (!batch.isLarge && !this.#isDraining) return;
       } catch (thrown) {
         const error = toAppError(thrown);
         if (this.#isClosed()) return;
@@ -176,7 +189,8 @@ export class CommitLane {
       }
       if (outputs.length >= this.#options.maxRecords || bytes >= this.#options.maxBytes) break;
     }
-    return parts.length === 0 ? undefined : { parts, outputs };
+    const isLarge = outputs.length > this.#options.maxRecords / 2 || bytes > this.#options.maxBytes / 2;
+    return parts.length === 0 ? undefined : { parts, outputs, isLarge };
   }
 
   async #sleep(delayMs: number): Promise<void> {

@@ -118,6 +118,7 @@ export class CommitLanes {
         // A member that dies in the middle of a rebalance is missed after a session, and the rebalance that follows has its own time.
         assignmentTimeoutMs: tuning.sessionTimeoutMs + tuning.rebalanceTimeoutMs,
         fencedTimeoutMs: tuning.sessionTimeoutMs,
+        spacingMs: isTransactional ? tuning.transactionSpacingMs : 0,
         lingerMs: isTransactional ? tuning.transactionLingerMs : tuning.commitIntervalMs,
         maxRecords: tuning.maxTransactionRecords,
         maxBytes: tuning.maxTransactionBytes,

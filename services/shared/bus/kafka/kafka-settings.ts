@@ -42,6 +42,11 @@ export interface KafkaTuning {
   readonly transactionTimeoutMs: number;
   /** How long ready outputs wait for more to share their transaction. A transaction costs the same for one record and for a hundred. */
   readonly transactionLingerMs: number;
+  /**
+   * Least time from the beginning of one transaction to that of the next. A busy worker would else begin one for each result, and its results
+   * are on average half of this later for it; a worker that has little to do does not notice it.
+   */
+  readonly transactionSpacingMs: number;
   /** Larger records are refused before they reach the broker; has to stay below the topic's max.message.bytes. */
   readonly maxRecordBytes: number;
   readonly maxTransactionRecords: number;
@@ -79,6 +84,7 @@ export const defaultKafkaTuning: KafkaTuning = {
   fetchMaxBytesPerPartition: 1024 * 1024,
   transactionTimeoutMs: 10_000,
   transactionLingerMs: 10,
+  transactionSpacingMs: 60,
   maxRecordBytes: 1_000_000,
   maxTransactionRecords: 256,
   maxTransactionBytes: 900 * 1024,

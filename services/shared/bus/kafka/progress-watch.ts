@@ -15,12 +15,14 @@ export interface ProgressWatchOptions {
 export class ProgressWatch {
   readonly #options: ProgressWatchOptions;
   readonly #timer: NodeJS.Timeout;
-  #last = { mark: '', atMs: performance.now() };
+  /** Since when nothing moves though Kafka answers and has records for us. */
+  #still: { readonly mark: string; readonly sinceMs: number } | undefined;
+  #isLooking = false;
   #isStopped = false;
 
   constructor(options: ProgressWatchOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#look(), options.stallTimeoutMs / 4); // #look never rejects
+    this.#timer = setInterval(() => void this.#look(), options.stallTimeoutMs / 4); // never rejects
     this.#timer.unref();
   }
 
@@ -30,25 +32,34 @@ export class ProgressWatch {
   }
 
   async #look(): Promise<void> {
+    // Kafka may take longer to answer than we wait between two looks.
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      await this.#compare();
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  async #compare(): Promise<void> {
     const { admin, topic, group, stallTimeoutMs } = this.#options;
     const ledgers = [...this.#options.ledgers()];
     const mark = ledgers
       .map(({ partition, handled, committed }) => `${String(partition)}:${String(handled)}:${String(committed)}`)
       .join();
-    const nowMs = performance.now();
-    if (mark !== this.#last.mark || mark === '') {
-      this.#last = { mark, atMs: nowMs };
-      return;
-    }
-    if (nowMs - this.#last.atMs < stallTimeoutMs) return;
-    const ends = await admin.offsets(topic).catch(() => undefined);
+    const ends = mark === '' ? undefined : await admin.offsets(topic).catch(() => undefined);
     if (this.#isStopped) return;
     const waiting = ledgers.filter((ledger) => ledger.committed < (ends?.get(ledger.partition)?.end ?? 0n));
     if (waiting.length === 0) {
-      // Nothing to do, or Kafka itself is away: both are no fault of this member.
-      this.#last = { mark, atMs: nowMs };
+      // Nothing to do, or Kafka itself is away: both are no fault of this member. An outage does not count as standing still, however long it
+      // was: what waits at its end has only just become work that can be done.
+      this.#still = undefined;
       return;
     }
+    const nowMs = performance.now();
+    if (this.#still?.mark !== mark) this.#still = { mark, sinceMs: nowMs };
+    if (nowMs - this.#still.sinceMs < stallTimeoutMs) return;
     const partitions = waiting.map((ledger) => String(ledger.partition)).join(', ');
     const words = `${group} has not moved on ${topic} [${partitions}] for ${String(stallTimeoutMs)} ms though records wait`;
     this.#options.stalled(new AppError('SIGHTLINE_KAFKA_STALLED', words, { retryable: true }));

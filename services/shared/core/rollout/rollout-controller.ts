@@ -122,7 +122,13 @@ export function createRolloutController(options: RolloutControllerOptions): Roll
     logger.error({ code, reason: message }, 'a version of the roll-out cannot be loaded');
     if (wanted !== state || stopping.signal.aborted) return;
     try {
-      await make({ action: 'rollback', by: startName, reason: `cannot be loaded: ${code}: ${message}` });
+      const model = wanted.candidate?.model ?? wanted.active;
+      await make({
+        action: 'rollback',
+        by: startName,
+        ...(model && { model }),
+        reason: `cannot be loaded: ${code}: ${message}`,
+      });
     } catch (failure) {
       logger.error({ code: toAppError(failure).code, reason: toAppError(failure).message }, 'it stays as it is here');
     }
@@ -187,7 +193,8 @@ export function createRolloutController(options: RolloutControllerOptions): Roll
     logger.warn({ model: modelKey(candidate.model), reason: gate.reason }, 'the canary fails its gate');
     await inTurn(async () => {
       // A step that was under way may have taken it away; then a rollback would be one of the active model.
-      if (state.candidate === candidate) await make({ action: 'rollback', by: 'gate', reason: `gate: ${gate.reason}` });
+      if (state.candidate !== candidate) return;
+      await make({ action: 'rollback', model: candidate.model, by: 'gate', reason: `gate: ${gate.reason}` });
     });
   }
 

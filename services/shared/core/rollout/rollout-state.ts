@@ -57,7 +57,10 @@ export interface RolloutState {
 
 export interface RolloutCommand {
   readonly action: RolloutAction;
-  /** The version it is about. `promote` and `rollback` need none: there is only one that they can be about. */
+  /**
+   * The version it is about. `promote` and `rollback` need none, since there is only one that they can be about; with it they are refused
+   * where that has changed since the caller looked.
+   */
   readonly model?: ModelRef;
   readonly share?: number;
   readonly cameras?: readonly string[];
@@ -149,6 +152,7 @@ export function planStep(
       return step(candidate.model, gate === undefined ? 'promoted' : `promoted: ${gate.reason}`, { share: 1 });
     }
     case 'rollback': {
+      checkRollback(state, command);
       if (state.candidate !== null) return step(state.candidate.model, 'rolled back');
       if (state.active === null || state.previous === null) throw refused('there is nothing to go back to');
       return step(state.active, `rolled back to ${modelKey(state.previous)}`);
@@ -201,6 +205,31 @@ export function applyStep(state: RolloutState, step: RolloutStep): RolloutState 
       mark(step.model, 'RETIRED');
       return { ...next, previous: sameModel(step.model, state.previous) ? null : state.previous };
   }
+}
+
+/**
+ * Whoever asks for a rollback has looked a moment ago. Meanwhile the gate, or a colleague, may have taken the candidate away, and then it is
+ * not the active model that is meant.
+ */
+function checkRollback(state: RolloutState, { model }: RolloutCommand): void {
+  const { candidate, active } = state;
+  if (model === undefined) {
+    const last = [...state.versions.values()].find(({ step }) => step.revision === state.revision)?.step;
+    if (candidate !== null || active === null || last?.action !== 'rollback') return;
+    throw refused(
+      `${modelKey(last.model)} was just rolled back by ${last.by}`,
+      `Name the version, where ${modelKey(active)} is to be rolled back too.`,
+    );
+  }
+  if (sameModel(model, candidate?.model ?? active)) return;
+  if (candidate !== null && sameModel(model, active))
+    throw refused(`${modelKey(candidate.model)} is at ${candidate.mode} beside it`, 'Roll that one back first.');
+  const known = state.versions.get(modelKey(model));
+  throw refused(
+    known?.state === 'ROLLED_BACK'
+      ? `${modelKey(model)} was rolled back already, by ${known.step.by}: ${known.step.reason}`
+      : `${modelKey(model)} is neither active nor a candidate`,
+  );
 }
 
 function named({ model, action }: RolloutCommand): ModelRef {

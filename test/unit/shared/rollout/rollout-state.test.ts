@@ -50,6 +50,22 @@ describe('the way of a new version', () => {
     expect([state.active, state.previous, state.candidate, stateOf(state, c)]).toEqual([b, a, null, 'ROLLED_BACK']);
   });
 
+  test('a rollback that names its version is one of that version and no other', () => {
+    const canary = rolledTo(started, command('activate', { model: b }), command('canary', { model: c }));
+    expect(rolledTo(canary, command('rollback', { model: c }))).toMatchObject({ active: b, candidate: null });
+    const back = rolledTo(canary, command('rollback', { model: c }), command('rollback', { model: b }));
+    expect([back.active, stateOf(back), stateOf(back, c)]).toEqual([a, 'ROLLED_BACK', 'ROLLED_BACK']);
+  });
+
+  test('a rollback right after that of the gate leaves the active model alone', () => {
+    const byGate = { action: 'rollback', model: c, by: 'gate', reason: 'gate: too slow' } as const;
+    const state = rolledTo(started, command('activate', { model: b }), command('canary', { model: c }), byGate);
+    expect(() => plan(state, command('rollback', { model: c }))).toThrow(
+      'c@1 was rolled back already, by gate: gate: too slow',
+    );
+    expect(() => plan(state, command('rollback'))).toThrow('c@1 was just rolled back by gate');
+  });
+
   test('keeps the rules of the shadow for the canary where no others are given', () => {
     const state = rolledTo(
       started,
@@ -86,6 +102,8 @@ describe('what is refused', () => {
     ['promoting another than the candidate', canary, command('promote', { model: c })],
     ['promoting while nobody watches the gate', canary, command('promote')],
     ['going back without anything before', started, command('rollback')],
+    ['rolling back what is not at work', canary, command('rollback', { model: c })],
+    ['rolling back the active model beside a candidate', canary, command('rollback', { model: a })],
     ['retiring the active model', started, command('retire', { model: a })],
     ['retiring the candidate', canary, command('retire', { model: b })],
     ['retiring twice', retired, command('retire', { model: b })],

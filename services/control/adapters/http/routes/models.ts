@@ -192,10 +192,35 @@ export function addModelRoutes(app: HttpApp, ports: ApiPorts): void {
     },
   );
 
-  for (const [action, summary] of [
-    ['promote', 'Make the candidate the active model; its gate has to have passed'],
-    ['rollback', 'Take the candidate away, or without one go back to the version before'],
+  for (const [action, summary, named] of [
+    [
+      'promote',
+      'Make the candidate the active model; its gate has to have passed',
+      'Make this candidate the active model; refused where it is not the candidate any more',
+    ],
+    [
+      'rollback',
+      'Take the candidate away, or without one go back to the version before; refused after another rollback',
+      'Take this version away, the candidate or else the active one; refused where it is gone already',
+    ],
   ] as const) {
+    app.post(
+      `/models/:name/:version/${action}`,
+      {
+        config: { access: changeAll, audit: `model.${action}` },
+        schema: {
+          tags,
+          summary: named,
+          params: schema.ModelParams,
+          body: schema.StepRequest,
+          response: stepAnswers,
+        },
+      },
+      async (request) => {
+        const { name, version } = request.params;
+        return make(request, { action, model: await found(name, version), ...request.body });
+      },
+    );
     app.post(
       `/models/${action}`,
       {

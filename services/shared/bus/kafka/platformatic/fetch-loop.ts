@@ -93,13 +93,17 @@ export class FetchLoop {
         const metadata = await this.#consumer.metadata({ topics: [this.#topic] });
         const topic = metadata.topics.get(this.#topic);
         const wanted: { partition: number; position: Position; offset: bigint }[] = [];
+        let isLeaderless = false;
         for (const [partition, position] of this.#positions) {
           const leader = topic?.partitions[partition]?.leader ?? -1;
+          if (leader < 0) isLeaderless = true;
           if (leader < 0) continue;
           if (leader !== node) this.#spawn(leader);
           else if (!position.paused) wanted.push({ partition, position, offset: position.offset });
         }
         if (wanted.length === 0 || topic === undefined) {
+          // Asked again, or the client goes on telling us for a minute what it knows.
+          if (isLeaderless) this.#consumer.clearMetadata();
           await this.#sleep(this.#tuning.fetchWaitMs * 4);
           continue;
         }

@@ -22,7 +22,7 @@ import { FetchLoop } from './fetch-loop.ts';
 import { createPlatformaticAdmin, type PlatformaticAdmin } from './platformatic-admin.ts';
 import { fromPlatformatic, guard } from './platformatic-errors.ts';
 import { PlatformaticMembership } from './platformatic-membership.ts';
-import { baseOptions, retriesWithin } from './platformatic-options.ts';
+import { baseOptions, retriesWithin, retryDelay } from './platformatic-options.ts';
 
 export interface PlatformaticDriverOptions {
   readonly connection: KafkaConnectionSettings;
@@ -108,7 +108,7 @@ async function openTransactions(
     // The client takes one figure for its requests and for the time that the broker leaves a transaction open.
     timeout: tuning.transactionTimeoutMs,
     retries: 20,
-    retryDelay: (_client, _operation, attempt) => Math.min(tuning.retryInitialMs * 2 ** (attempt - 1), 200),
+    retryDelay: retryDelay(tuning.retryInitialMs, 200),
   });
   producer.on('error', () => undefined); // connection troubles come back as rejections of the calls
   await guard('open transactions', async () => {
@@ -228,7 +228,7 @@ async function joinGroup(
     const { memberId } = payload;
     const generation = payload.generationId ?? -1;
     const partitions = payload.assignments?.find((entry) => entry.topic === topic)?.partitions ?? [];
-    membership.identity = { group, generation, memberId, coordinatorId: consumer.coordinatorId ?? -1 };
+    membership.joined({ group, generation, memberId });
     fetchLoop.retain(partitions);
     isJoined = true;
     events.assigned({ partitions, memberId, generation }, membership);

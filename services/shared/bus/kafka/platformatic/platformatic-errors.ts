@@ -4,7 +4,11 @@ import { kafkaError, type KafkaFailure } from '../kafka-errors.ts';
 
 /** Our error for one of @platformatic/kafka; an AppError passes as it is. */
 export function fromPlatformatic(action: string, thrown: unknown): AppError {
-  if (thrown instanceof AppError) return thrown;
+  return thrown instanceof AppError ? thrown : kafkaError(action, thrown, failureOf(thrown));
+}
+
+/** What is in an error of the client and in those that led to it. */
+export function failureOf(thrown: unknown): KafkaFailure {
   const failure: { -readonly [Key in keyof KafkaFailure]: KafkaFailure[Key] } = {};
   // The newest attempt tells most: a list of attempts has it last, and each may have further causes.
   const pending: unknown[] = [thrown];
@@ -24,7 +28,7 @@ export function fromPlatformatic(action: string, thrown: unknown): AppError {
     if (error.code === 'PLT_KFK_NETWORK') failure.network = true;
     if (error.code === 'PLT_KFK_TIMEOUT') failure.timedOut = true;
   }
-  return kafkaError(action, thrown, failure);
+  return failure;
 }
 
 export async function guard<Result>(action: string, run: () => Promise<Result>): Promise<Result> {

@@ -17,7 +17,8 @@ export interface PlatformaticMembershipOptions {
 
 /** A member of a group with the clients that it takes, as a broker answers the requests of a connection one after the other. */
 export class PlatformaticMembership implements GroupMembership {
-  identity: MemberIdentity = { group: '', generation: -1, memberId: '', coordinatorId: -1 };
+  #identity: Omit<MemberIdentity, 'coordinatorId'> = { group: '', generation: -1, memberId: '' };
+  #coordinatorId = -1;
   readonly #options: PlatformaticMembershipOptions;
   /**
    * Never joins. A commit that is refused in a rebalance makes the client join again, beside the join that its heartbeats have begun: the two
@@ -32,6 +33,17 @@ export class PlatformaticMembership implements GroupMembership {
     this.#options = options;
     this.#committer = new Consumer({ ...options.base, groupId: options.join.group, autocommit: false, retries: 0 });
     this.#committer.on('error', () => undefined); // connection troubles come back as rejections of the calls
+  }
+
+  /** The coordinator as the heartbeats know it now: the group may have moved to another broker since it was last shared out. */
+  get identity(): MemberIdentity {
+    // While it is looked for again, most likely it is the one that it was.
+    this.#coordinatorId = this.#options.member.coordinatorId ?? this.#coordinatorId;
+    return { ...this.#identity, coordinatorId: this.#coordinatorId };
+  }
+
+  joined(identity: Omit<MemberIdentity, 'coordinatorId'>): void {
+    this.#identity = identity;
   }
 
   get isClosed(): boolean {

@@ -1,5 +1,6 @@
-import type { BaseOptions } from '@platformatic/kafka';
+import { Base, type BaseOptions } from '@platformatic/kafka';
 import type { KafkaConnectionSettings, KafkaTuning } from '../kafka-settings.ts';
+import { failureOf } from './platformatic-errors.ts';
 
 /** Options that every client of @platformatic/kafka shares. */
 export function baseOptions(connection: KafkaConnectionSettings, tuning: KafkaTuning): BaseOptions {
@@ -14,8 +15,7 @@ export function baseOptions(connection: KafkaConnectionSettings, tuning: KafkaTu
     autocreateTopics: false,
     metadataMaxAge: 60_000,
     retries: 12,
-    // The default of a second is what a transaction costs that meets the end of the one before it.
-    retryDelay: (_client, _operation, attempt) => Math.min(tuning.retryInitialMs * 2 ** (attempt - 1), 1_000),
+    retryDelay: retryDelay(tuning.retryInitialMs, 1_000),
     ...(tls === undefined
       ? {}
       : {
@@ -35,6 +35,18 @@ export function baseOptions(connection: KafkaConnectionSettings, tuning: KafkaTu
             password: sasl.password,
           },
         }),
+  };
+}
+
+/**
+ * Short waits that double: the default of a second is what a transaction costs that meets the end of the one before it. A client keeps what it
+ * knows of the brokers until it is told otherwise, and tries again with the same: one that was away when it asked would stay away for ever.
+ */
+export function retryDelay(firstMs: number, longestMs: number): Exclude<BaseOptions['retryDelay'], number | undefined> {
+  return (client, _operation, attempt, _retries, error) => {
+    const { network } = failureOf(error);
+    if (network === true && client instanceof Base) client.clearMetadata();
+    return Math.min(firstMs * 2 ** (attempt - 1), longestMs);
   };
 }
 

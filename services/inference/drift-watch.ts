@@ -1,0 +1,57 @@
+import type { Logger } from '#shared/core/logger';
+import type { Metrics } from '#shared/core/metrics';
+import { DriftMonitor, type DriftFigure, type DriftObservation } from './core/drift/drift-monitor.ts';
+import { driftAbove, stableBelow } from './core/drift/psi.ts';
+
+/** A drift that began or ended, for whoever keeps what happens at a site. */
+export interface DriftChange extends DriftFigure {
+  readonly change: 'started' | 'ended';
+  readonly modelDigest: string;
+  readonly timeMs: number;
+}
+
+export interface DriftWatch {
+  add(seen: DriftObservation): void;
+}
+
+export interface DriftWatchOptions {
+  /** Length of the reference and of what is compared with it. */
+  readonly windowMs: number;
+  /** Told besides the log. It must not throw. */
+  readonly onChange?: (change: DriftChange) => void;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Drift as numbers, and its beginning and end as lines of the log. */
+export function createDriftWatch({ windowMs, onChange, logger, metrics }: DriftWatchOptions): DriftWatch {
+  const monitor = new DriftMonitor({ windowMs });
+  const index = metrics.gauge({
+    name: 'sightline_drift_psi',
+    help: `Population stability index of the last window against the reference, by what is compared; below ${stableBelow} nothing has changed, above ${driftAbove} much has.`,
+    labels: ['camera', 'class', 'measure'],
+    maxSeries: 5_000,
+  });
+  metrics
+    .gauge({ name: 'sightline_drift_rows', help: 'Cameras times classes whose drift is followed, at most 4096.' })
+    .with({})
+    .follow(() => monitor.rows);
+  return {
+    add(seen) {
+      for (const figure of monitor.add(seen)) {
+        const { cameraId, className, measure, psi, change } = figure;
+        index.with({ camera: cameraId, class: className ?? '', measure }).set(psi);
+        if (change === null) continue;
+        const facts = {
+          cameraId,
+          measure,
+          ...(className !== null && { class: className }),
+          psi: Number(psi.toFixed(3)),
+        };
+        if (change === 'started') logger.warn(facts, 'what a camera shows or a model sees there has drifted');
+        else logger.info(facts, 'drift is over');
+        onChange?.({ ...figure, change, modelDigest: seen.modelDigest, timeMs: seen.timeMs });
+      }
+    },
+  };
+}

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { createMetricStore } from '#shared/core/metric-store';
+import { renderPrometheusText } from '#shared/core/prometheus-text';
+import { meanBrightness } from '../../../../services/inference/core/drift/brightness.ts';
+import { populationStabilityIndex } from '../../../../services/inference/core/drift/psi.ts';
+import { createDriftWatch, type DriftChange } from '../../../../services/inference/drift-watch.ts';
+import { createLogKeeper } from '../../../support/inference-doubles.ts';
+
+test('the index is the one of its definition, up to the half sample that each bin gets', () => {
+  // (0.3 - 0.5) ln(0.3 / 0.5) + (0.7 - 0.5) ln(0.7 / 0.5)
+  expect(populationStabilityIndex([5e6, 5e6], [3e6, 7e6])).toBeCloseTo(0.16946, 4);
+  expect(populationStabilityIndex([500, 0, 300], [500, 0, 300])).toBe(0);
+});
+
+test('brightness is that of luma, or of green', () => {
+  const size = { widthPx: 64, heightPx: 48 };
+  const yuv = new Uint8Array((64 * 48 * 3) / 2).fill(128);
+  yuv.fill(90, 0, 64 * 48);
+  expect(meanBrightness({ format: 'yuv420p', ...size, data: yuv })).toBe(90);
+  const rgb = Uint8Array.from({ length: 64 * 48 * 3 }, (_, at) => (at % 3 === 1 ? 77 : 0));
+  expect(meanBrightness({ format: 'rgb24', ...size, data: rgb })).toBe(77);
+});
+
+test('a drift is a metric, one line of the log, and told to whoever keeps events', () => {
+  const metrics = createMetricStore();
+  const logger = createLogKeeper();
+  const told: DriftChange[] = [];
+  const windowMs = 8_000;
+  const watch = createDriftWatch({ windowMs, logger, metrics, onChange: (change) => told.push(change) });
+  for (let timeMs = 0; timeMs < 4 * windowMs; timeMs += 10) {
+    const brightness = timeMs < windowMs ? 150 : 30;
+    watch.add({ cameraId: 'door', modelDigest: 'a', timeMs, objects: [], brightness });
+  }
+  expect(told).toMatchObject([{ cameraId: 'door', className: null, measure: 'brightness', change: 'started' }]);
+  expect(logger.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+  const text = renderPrometheusText(metrics.snapshot());
+  expect(text).toMatch(/sightline_drift_psi\{camera="door",class="",measure="brightness"\} [1-9]/);
+});
