@@ -10,6 +10,7 @@ Exit code 1 and no file where the outputs differ by more than --tolerance.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -90,6 +91,11 @@ def to_half(model: onnx.ModelProto, knows_shapes: bool) -> onnx.ModelProto:
     return sorter.model
 
 
+def say(args: argparse.Namespace, line: str) -> None:
+    if not args.json:
+        print(line)
+
+
 def numbers(text: str) -> list[float]:
     return [float(part) for part in text.split(",")]
 
@@ -138,13 +144,14 @@ class Parity:
         self.tolerance = tolerance if tolerance is not None else HALF_TOLERANCE if is_half else SAME_TOLERANCE
         self.worst = 0.0
 
-    def compare(self, at: int, expected: np.ndarray, got: list[np.ndarray]) -> str:
+    def compare(self, report: dict, at: int, expected: np.ndarray, got: list[np.ndarray]) -> str:
         largest = max(float(np.abs(expected - part).max()) for part in got)
         of_largest = largest / max(float(np.abs(expected).max()), 1e-9)
         of_deviation = max(float(np.sqrt(np.square(expected - part).mean())) for part in got) / max(float(expected.std()), 1e-9)
         measure = of_deviation if self.is_half else of_largest
         # Written so that what is no number fails.
         self.worst = measure if not measure <= self.worst else self.worst
+        report["outputs"].append({"output": at, "shape": list(expected.shape), "largest": largest, "of_largest": of_largest, "of_deviation": of_deviation})
         return f"output {at}: {list(expected.shape)}, largest difference {largest:.2e} ({of_largest:.1e} of the largest value), in the mean square {of_deviation:.1e} of the deviation"
 
     def is_held(self) -> bool:
@@ -171,7 +178,7 @@ def compare_plain(args: argparse.Namespace, original: Run, made: Run, shape: lis
         for at, (one, other) in enumerate(zip(expected, got)):
             if other.shape[0] != one.shape[0] * count or other.shape[1:] != one.shape[1:]:
                 raise Refused(f"output {at} is {list(other.shape)} for {count} pictures, was {list(one.shape)}: a shape inside the graph is fixed")
-            print(parity.compare(at, one, np.split(other, count)))
+            say(args, parity.compare(args.report, at, one, np.split(other, count)))
     if not parity.is_held():
         raise Refused(f"{parity.worst:.2e} {parity.measure()} is above {parity.tolerance}")
 
@@ -182,7 +189,8 @@ def compare_boxes(args: argparse.Namespace, original: Run, made: Run, shape: lis
         expected = fold_nms.by_hand(original(pixels)[0], *shape[2:], args.strides, args.score, args.overlap)
         got = made(pixels)[0][0]
         alone, worst = fold_nms.differences(expected, got)
-        print(f"{len(expected)} boxes by hand, {len(got)} from the graph; {alone} that only one of both has, the others differ by at most {worst:.2e}")
+        args.report["boxes"].append({"by_hand": len(expected), "from_graph": len(got), "alone": alone, "largest": worst})
+        say(args, f"{len(expected)} boxes by hand, {len(got)} from the graph; {alone} that only one of both has, the others differ by at most {worst:.2e}")
         total += len(expected)
         if alone > 0 or worst > 0.05:
             raise Refused("the boxes are not the same")
@@ -216,9 +224,10 @@ def convert(args: argparse.Namespace) -> None:
     onnx.checker.check_model(model)
     content = model.SerializeToString()
     (compare_plain if args.nms is None else compare_boxes)(args, original, runner(content), shape)
-    print(f"size {size / 1024:.0f} KB -> {len(content) / 1024:.0f} KB, opset {model.opset_import[0].version}")
+    args.report |= {"size_before": size, "size_after": len(content), "opset": model.opset_import[0].version, "written": str(args.target)}
+    say(args, f"size {size / 1024:.0f} KB -> {len(content) / 1024:.0f} KB, opset {model.opset_import[0].version}")
     args.target.write_bytes(content)
-    print(f"written: {args.target}")
+    say(args, f"written: {args.target}")
 
 
 def main() -> int:
@@ -238,7 +247,9 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=100, help="most boxes of one class")
     parser.add_argument("--picture", type=Path, action="append", default=[], help="compare on this one too; may be given again")
     parser.add_argument("--tolerance", type=float, help=f"default {SAME_TOLERANCE} of the largest value; with --fp16 {HALF_TOLERANCE} of the deviation, in the mean square")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
+    args.report = {"written": None, "refused": None, "outputs": [], "boxes": []}
     if (args.mean is None) != (args.std is None):
         parser.error("--mean and --std go together")
     if args.nms is not None and (args.batch is not None or args.mean is not None or args.fp16):
@@ -246,9 +257,11 @@ def main() -> int:
     try:
         convert(args)
     except Refused as refusal:
-        print(f"REFUSED: {refusal}")
-        return 1
-    return 0
+        args.report["refused"] = str(refusal)
+        say(args, f"REFUSED: {refusal}")
+    if args.json:
+        print(json.dumps(args.report))
+    return 0 if args.report["refused"] is None else 1
 
 
 if __name__ == "__main__":

@@ -29,8 +29,11 @@ test.skipIf(python === undefined)('writes nothing where the outputs differ by mo
   const directory = await temporaryDirectory();
   await writeTinyModel(directory);
   const [source, target] = [path.join(directory, 'tiny.onnx'), path.join(directory, 'half.onnx')];
-  const args = ['models', 'convert', source, target, '--fp16', '--tolerance', '0'];
+  const args = ['models', 'convert', source, target, '--fp16', '--tolerance', '0', '--json'];
   const run = await startSightline(args, { SIGHTLINE_PYTHON: python ?? '' }).finished;
-  expect(run.stdout).toContain('REFUSED');
+  expect(JSON.parse(run.stdout)).toMatchObject({
+    written: null,
+    refused: expect.stringContaining('is above 0') as unknown,
+  });
   expect(run.code).toBe(1);
 });
