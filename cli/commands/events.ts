@@ -3,7 +3,8 @@ import { wholeNumber, withApi } from '../api/api-options.ts';
 import { parseMoment } from '../results/time-range.ts';
 import type { EventFlags } from '../events/event-actions.ts';
 
-const kindHelp = 'only these kinds or groups, with commas between: camera, registration, model, camera.offline, …';
+const kindHelp =
+  'only these kinds or groups, with commas between: camera, registration, model, drift, camera.offline, …';
 
 /** `sightline events list|tail`. */
 export function registerEventsCommands(program: Command): void {

@@ -124,7 +124,7 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     await page.locator('[data-usable="true"]').waitFor();
     expect(await page.locator('.step-ok').count()).toBeGreaterThan(4);
     await page.getByLabel('Name for it').fill('loading-dock');
-    expect(await page.locator('.command code').innerText()).not.toContain('canary');
+    expect((await page.locator('.command code').allInnerTexts()).join('\n')).not.toContain('canary');
     await page.getByRole('button', { name: 'Save the camera' }).click();
     await page.getByText('loading-dock is registered').waitFor();
     expect(api.cameras.get('loading-dock')?.url).toContain('10.0.0.9');

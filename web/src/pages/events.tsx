@@ -23,6 +23,7 @@ const groups = [
   ['camera', 'Cameras'],
   ['registration', 'Registrations'],
   ['model', 'Models'],
+  ['drift', 'Drift'],
 ] as const;
 
 export function EventsPage() {
