@@ -4,7 +4,7 @@ import type { LoadFault } from './load-options.ts';
 import type { LoadRedis } from './load-redis.ts';
 
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
-/** Twice the session of a worker, and past what Sentinels wait for. */
+/** Past the session of a worker, and past what Sentinels wait for. */
 const [frozenWorkerMs, frozenRedisMs, brokerAwayMs] = [3_000, 8_000, 1_000];
 
 export interface FaultStage {

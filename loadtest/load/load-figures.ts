@@ -66,7 +66,7 @@ function isWorse(value: number, before: number, { better, noise = 0 }: FigureKin
 /** What has to be the same for two runs to be compared. */
 const load = [
   ...(['cameras', 'source', 'ingests', 'workers', 'workersPerProcess', 'model', 'fps'] as const),
-  ...(['simulatedMs', 'frameBytes', 'deadlineMs', 'partitions', 'redis', 'faults'] as const),
+  ...(['simulatedMs', 'frameBytes', 'deadlineMs', 'partitions', 'sessionS', 'redis', 'faults'] as const),
 ];
 
 /** The options in which the load of two runs differs. */

@@ -27,6 +27,7 @@ export interface LoadOptions {
   readonly frameBytes: number;
   readonly deadlineMs: number | null;
   readonly partitions: number;
+  readonly sessionS: number;
   readonly redis: boolean;
   readonly faults: readonly LoadFault[];
   readonly cpuProfile: boolean;
@@ -56,6 +57,7 @@ than that of the baseline by more than the tolerance.
   --frame-bytes B          size of an injected picture, 100 to 900000 (20000)
   --deadline-ms D          injected frames older than this are dropped by inference and counted (none)
   --partitions N           of the topics (twice the workers, at least 12)
+  --session S              a worker that is silent for so long is given up, 0.5 to 300 (2); more on a machine that is short of processors
   --redis                  boxes are kept in a Redis of its own: a primary, a replica and three Sentinels
   --fault NAME,…           while measuring, one after another: ${faultNames.slice(0, 4).join(', ')},
                            ${faultNames.slice(4).join(', ')} (none)
@@ -85,6 +87,7 @@ export function parseLoadOptions(args: readonly string[]): LoadOptions | undefin
       'frame-bytes': text,
       'deadline-ms': text,
       partitions: text,
+      session: text,
       redis: flag,
       fault: text,
       'cpu-profile': flag,
@@ -127,6 +130,7 @@ export function parseLoadOptions(args: readonly string[]): LoadOptions | undefin
     frameBytes: number('frame-bytes', 100, 900_000, 20_000),
     deadlineMs: values['deadline-ms'] === undefined ? null : number('deadline-ms', 1, 600_000, 1_000),
     partitions: number('partitions', 1, 1_000, Math.max(12, workers * 2)),
+    sessionS: number('session', 0.5, 300, 2, false),
     redis,
     faults,
     cpuProfile: values['cpu-profile'] ?? false,

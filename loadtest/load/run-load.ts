@@ -14,7 +14,6 @@ import type { LoadEvent, LoadRun, LoadSample } from './load-report.ts';
 import { lagOf, LoadSampler } from './load-samples.ts';
 import { accountOf, ResultAccount, verifyTopics } from './result-account.ts';
 
-const sessionSeconds = 1.5;
 /** As docker-compose.yml has them. */
 const brokerSettings = {
   'group.min.session.timeout.ms': '500',
@@ -55,7 +54,7 @@ export async function runLoad(options: LoadOptions, { folder, progress, signal }
       registryUrl: registry.url,
       prefix: `load-${randomBytes(4).toString('hex')}`,
       partitions: options.partitions,
-      sessionSeconds,
+      sessionSeconds: options.sessionS,
     };
     const connection = await connect(meeting);
     undo.push(() => connection.close());

@@ -22,6 +22,16 @@ function valueOf(args: readonly string[], option: string): string | undefined {
 }
 
 describe('ffmpeg arguments', () => {
+  test.each(['planes', 'jpeg'] as const)('encode %s by one thread, for more of them hold pictures back', (output) => {
+    const args = ffmpegArguments({ ...file, output });
+    const outputs = args
+      .slice(args.indexOf('-i') + 2)
+      .join(' ')
+      .split(/(?<=pipe:\d)/);
+    expect(outputs).toHaveLength(output === 'jpeg' ? 2 : 1);
+    for (const words of outputs) expect(words).toContain('-threads 1');
+  });
+
   test('hold a file to its demuxer and to the file protocol', () => {
     const args = ffmpegArguments(file);
     expect(valueOf(args, '-f')).toBe('mov');
