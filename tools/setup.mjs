@@ -3,7 +3,7 @@
  * It runs before npm packages are there and on the Node that the machine has (18 or later), so it is plain JavaScript without dependencies.
  * Where nothing is missing it looks at a few files, starts no other program and says nothing.
  *
- * SIGHTLINE_NO_INSTALL=1  never installs, only says what is missing.
+ * SIGHTLINE_NO_INSTALL=1  never installs, only says what is missing, and fetches no model.
  * SIGHTLINE_FFMPEG=PATH   an ffmpeg of your own; then none is installed.
  */
 import { spawnSync } from 'node:child_process';
@@ -19,6 +19,7 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
+import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -404,6 +405,40 @@ function buildPage() {
   say('the page could not be built; the run goes on without it.');
 }
 
+/** Whether the model that a run prefers is on this machine; where is what cli/model-directories.ts looks through. */
+function hasPreferredModel() {
+  const { SIGHTLINE_MODELS_DIR: own, SIGHTLINE_STATE_DIR: state, XDG_STATE_HOME: xdg } = process.env;
+  const store = join(state || join(xdg ?? join(homedir(), '.local/state'), 'sightline'), 'models');
+  const bare = [...(own ? [own] : []), store, join(root, 'models')];
+  if (bare.some((folder) => existsSync(join(folder, 'yolox_nano.onnx')))) return true;
+  try {
+    const versions = join(store, 'yolox-nano');
+    return readdirSync(versions).some((version) => existsSync(join(versions, version, 'manifest.yaml')));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * YOLOX-nano finds about twice as much as the model in the box, and its weights are not ours to ship: it is fetched once. Where it cannot be,
+ * the bundled one runs, at once; what arrived is gone on with at the next start.
+ */
+function fetchModel() {
+  if (hasPreferredModel()) return;
+  const node = join(root, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
+  say('fetching the model YOLOX-nano from its official release, once (3.7 MB, Apache-2.0)');
+  const result = spawnSync(node, [join(root, 'cli/bin.mjs'), 'models', 'pull', 'yolox-nano', '--patience', '2'], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  if (result.status === 0) return say(lastLines(result.stdout, 2).split('\n')[0]);
+  const reason = /error \[\w+\]: (.*)/.exec(result.stderr ?? '')?.[1] ?? 'it took too long';
+  say(
+    `${reason}. The bundled sightline-nano runs until it is here; \`npx sightline models pull yolox-nano\` tries again.`,
+  );
+}
+
 function main(mode) {
   if (mode === 'link') return linkOwnCommand();
   if (mode !== 'start' && mode !== 'test') stop('usage: node tools/setup.mjs start|test|link');
@@ -424,7 +459,9 @@ function main(mode) {
     else if (step.fatal) process.exit(exitMissing);
   }
   linkOwnCommand();
-  if (mode === 'start') buildPage();
+  if (mode !== 'start') return;
+  buildPage();
+  if (!noInstall) fetchModel();
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) main(process.argv[2]);

@@ -4626,7 +4626,7 @@ export interface components {
             seq: number;
             /** @description When it happened; microseconds since 1970-01-01 UTC. */
             time: number;
-            /** @description Today one of: camera.online, camera.degraded, camera.offline, camera.rejected, camera.ended, registration.added, registration.changed, registration.removed, model.activated, model.shadow, model.canary, model.promoted, model.rolled_back, model.gate_failed, model.retired. Others may come: pass over what you do not know. */
+            /** @description Today one of: camera.online, camera.degraded, camera.offline, camera.rejected, camera.ended, registration.added, registration.changed, registration.removed, model.activated, model.shadow, model.canary, model.promoted, model.rolled_back, model.gate_failed, model.retired, drift.started, drift.ended. Others may come: pass over what you do not know. */
             kind: string;
             /**
              * @description INFO: as it should be. NOTICE: worth a look. ALERT: somebody has to do something.

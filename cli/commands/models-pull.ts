@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { textTable } from '../results/text-table.ts';
 import { modelStoreDirectory } from '../model-directories.ts';
 import { modelCatalogue, type CatalogueModel } from '../models/model-catalogue.ts';
@@ -8,6 +8,7 @@ interface PullOptions {
   readonly from?: string;
   readonly mirror?: string;
   readonly stateDir?: string;
+  readonly patience?: number;
   readonly json?: true;
 }
 
@@ -19,6 +20,11 @@ export function registerModelsPull(models: Command): void {
     .argument('<name>', 'which one; `list` shows them all')
     .option('--from <file>', 'take this file instead of fetching it: for machines without the internet')
     .option('--mirror <url>', 'fetch from here, where the files lie under their own names (or SIGHTLINE_MODEL_MIRROR)')
+    .option(
+      '--patience <seconds>',
+      'give up when nothing came for so long (default: 3 for the first byte, then 20)',
+      seconds,
+    )
     .option('--state-dir <directory>', 'where it is kept (models/ below it)')
     .option('--json', 'print JSON')
     .action((name: string, options: PullOptions) => (name === 'list' ? list(options) : pull(name, options)));
@@ -52,6 +58,7 @@ async function pull(name: string, options: PullOptions): Promise<void> {
     name,
     directory: modelStoreDirectory({ stateDir: options.stateDir }, process.env),
     ...(options.from === undefined ? {} : { from: options.from }),
+    ...(options.patience === undefined ? {} : { patienceMs: options.patience * 1000 }),
     ...(mirror === undefined || mirror === '' ? {} : { mirror }),
     onProgress: (received, size) => {
       if (isShown) process.stderr.write(`\r${name}: ${megabytes(received)} of ${megabytes(size)}   `);
@@ -64,6 +71,12 @@ async function pull(name: string, options: PullOptions): Promise<void> {
       ? `${JSON.stringify({ name: manifest.name, version, sha256, licence, manifest: manifestPath, is_new: isNew })}\n`
       : `${isNew ? 'fetched' : 'was there already'}: ${manifest.name} ${version}, licence ${licence}, sha256 ${sha256}\nrun it: sightline run --model ${manifest.name}\n`,
   );
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0.1 && value <= 3600)) throw new InvalidArgumentError('It must be a number from 0.1 to 3600.');
+  return value;
 }
 
 function megabytes(bytes: number): string {

@@ -66,7 +66,7 @@ export async function addModel(options: AddModelOptions): Promise<AddedModel> {
     version,
     file: 'model.onnx',
     sha256: digest,
-    task: 'detection',
+    task: guess.family === 'classification' ? 'classification' : 'detection',
     family: guess.family,
     input: guess.input,
     outputs: guess.outputs,

@@ -13,13 +13,15 @@ export interface PullModelOptions {
   readonly from?: string;
   /** Address below which the files lie under their own names. */
   readonly mirror?: string;
+  /** Gives up when nothing came for so long. */
+  readonly patienceMs?: number;
   readonly onProgress?: (receivedBytes: number, sizeBytes: number) => void;
   readonly catalogue?: readonly CatalogueModel[];
 }
 
 /** Fetches a known model (or takes it from a file), checks it and keeps it with its manifest. */
 export async function pullModel(options: PullModelOptions): Promise<AddedModel> {
-  const { name, directory, from, mirror, onProgress, catalogue = modelCatalogue } = options;
+  const { name, directory, from, mirror, patienceMs, onProgress, catalogue = modelCatalogue } = options;
   const wanted = name.toLowerCase().replaceAll('_', '-');
   const model = catalogue.find((each) => each.name === wanted);
   if (model === undefined) {
@@ -39,7 +41,11 @@ export async function pullModel(options: PullModelOptions): Promise<AddedModel> 
     const url = mirror === undefined ? model.url : `${mirror.replace(/\/+$/, '')}/${fileName}`;
     if (!URL.canParse(url)) throw new AppError('SIGHTLINE_USAGE', '--mirror is not an address');
     const { sha256, sizeBytes } = model;
-    await download({ url, target: file, sha256, sizeBytes, onProgress: (bytes) => onProgress?.(bytes, sizeBytes) });
+    await download({
+      ...{ url, target: file, sha256, sizeBytes },
+      ...(patienceMs === undefined ? {} : { connectTimeoutMs: patienceMs, idleTimeoutMs: patienceMs }),
+      onProgress: (bytes) => onProgress?.(bytes, sizeBytes),
+    });
   }
   const { version, family, labels, licence, sha256 } = model;
   const added = await addModel({

@@ -26,8 +26,13 @@ export interface PythonSource {
 }
 
 /** Runs a tool of models/tools with its output on ours; gives its exit code. The first call installs what it needs into an environment of its own. */
-export async function runPythonTool(source: PythonSource, tool: string, args: readonly string[]): Promise<number> {
-  const python = await preparePython(source, pythonPackages.tools);
+export async function runPythonTool(
+  source: PythonSource,
+  packages: PythonPackages,
+  tool: string,
+  args: readonly string[],
+): Promise<number> {
+  const python = await preparePython(source, packages);
   return runToEnd(python, [path.join(toolsDirectory, `${tool}.py`), ...args]);
 }
 

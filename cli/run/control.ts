@@ -22,6 +22,7 @@ import { createFirstToken } from '../../services/control/core/first-token.ts';
 import type { LiveHub } from '../../services/control/core/live-hub.ts';
 import { openRegisteredCameras } from '../../services/control/core/registered-cameras.ts';
 import { createToken } from '../../services/control/core/tokens.ts';
+import type { DriftChange } from '../../services/inference/drift-watch.ts';
 import type { ModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
@@ -60,6 +61,8 @@ export interface Control {
   readonly url: string;
   /** The page with its token, for the person at this terminal. */
   readonly link: string;
+  /** Keeps it as an event. */
+  drift(change: DriftChange): void;
   close(): Promise<void>;
 }
 
@@ -179,7 +182,12 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     await registry.close();
     store.close();
   };
-  return { url, link: `${url}/#token=${token}`, close: () => (closing ??= close()) };
+  return {
+    url,
+    link: `${url}/#token=${token}`,
+    drift: (change) => eventLog.events.drift(change),
+    close: () => (closing ??= close()),
+  };
 }
 
 /** Pictures for those who look: made of the frames that are handed on anyway, and only while somebody does. */

@@ -121,7 +121,7 @@ export async function run(request: RunRequest): Promise<void> {
     logger,
   });
   const windowHours = settings.until_end ? 0 : settings.drift_window_hours;
-  const drift = await openDriftWatch({ windowHours, logger, metrics });
+  const drift = await openDriftWatch({ windowHours, logger, metrics, onChange: (change) => control?.drift(change) });
   const summary = createRunSummary();
   const served = isServed ? await openServed(clock) : undefined;
   const pipeline = createEmbeddedPipeline({

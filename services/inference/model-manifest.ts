@@ -54,7 +54,7 @@ const commonFields = {
     description: 'The ONNX file, beside this manifest or in a model directory.',
   },
   sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', description: 'Of the ONNX file.' },
-  task: { const: 'detection' },
+  task: { enum: ['detection', 'classification'], description: 'classification goes with the family of that name.' },
   input: {
     type: 'object',
     required: ['name', 'width_px', 'height_px', 'layout', 'dtype', 'channel_order', 'mean', 'std', 'resize'],
@@ -153,6 +153,19 @@ const ssdOutputs = {
   },
 } as const satisfies SettingsSchema;
 
+const classificationOutputs = {
+  type: 'object',
+  required: ['activation', 'top_k'],
+  additionalProperties: false,
+  properties: {
+    activation: {
+      enum: ['softmax', 'sigmoid', 'none'],
+      description: 'What makes scores of the numbers; none where the graph does it.',
+    },
+    top_k: { type: 'integer', minimum: 1, maximum: 100, description: 'Most classes of one picture.' },
+  },
+} as const satisfies SettingsSchema;
+
 function familySchema<const Name extends string, const Outputs extends SettingsSchema>(family: Name, outputs: Outputs) {
   return {
     type: 'object',
@@ -174,6 +187,7 @@ const familySchemas = {
   fastestdet: familySchema('fastestdet', noOutputs),
   ultraface: familySchema('ultraface', noOutputs),
   yunet: familySchema('yunet', grid),
+  classification: familySchema('classification', classificationOutputs),
 } as const satisfies Record<ModelFamily, SettingsSchema>;
 
 /** What models/manifest.schema.json publishes, so that editors complete and check a manifest. */
@@ -203,6 +217,12 @@ export function parseManifest(text: string, what: string, readLabels: ReadLabels
     if (!labels.includes(className))
       throw invalid(what, `thresholds.per_class.${className}`, 'is not one of the labels');
   }
+  if ((file.task === 'classification') !== (file.family === 'classification'))
+    throw invalid(
+      what,
+      'task',
+      `must be ${file.family === 'classification' ? 'classification' : 'detection'} with family ${file.family}`,
+    );
   const common = {
     name: file.name,
     version: file.version,
@@ -237,6 +257,12 @@ export function parseManifest(text: string, what: string, readLabels: ReadLabels
         ...common,
         family: 'ssd',
         outputs: { boxForm: file.outputs.box_form, firstLabel: file.outputs.first_label },
+      };
+    case 'classification':
+      return {
+        ...common,
+        family: 'classification',
+        outputs: { activation: file.outputs.activation, topK: file.outputs.top_k },
       };
     case 'yolov5':
     case 'yolov8':

@@ -8,9 +8,11 @@ import type {
   CameraDirectory,
   CameraDraft,
   CameraEntry,
+  CameraFinder,
   LiveFeed,
   ModelCatalogue,
   ModelEntry,
+  ProbeCamera,
   ProbeVerdict,
   TokenStore,
 } from '../../services/control/core/ports.ts';
@@ -151,6 +153,8 @@ export interface TestApiOptions {
   readonly live?: LiveFeed;
   readonly directory?: CameraDirectory;
   readonly identity?: IdentityProvider;
+  readonly probe?: ProbeCamera;
+  readonly finder?: CameraFinder;
 }
 
 /** Two versions of a model, the first one active, and nobody who would have to load them. */
@@ -223,12 +227,14 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
       events,
       tokens,
       identity: options.identity ?? null,
-      probe: async ({ onStep }) => {
-        const verdict = options.verdict ?? usable;
-        for (const step of verdict.steps) onStep?.(step);
-        return verdict;
-      },
-      finder: {
+      probe:
+        options.probe ??
+        (async ({ onStep }) => {
+          const verdict = options.verdict ?? usable;
+          for (const step of verdict.steps) onStep?.(step);
+          return verdict;
+        }),
+      finder: options.finder ?? {
         discover: async () => [
           {
             ...{ address: '192.0.2.7', port: 80, path: '/onvif/device_service', urn: 'urn:uuid:1', name: 'Yard cam' },

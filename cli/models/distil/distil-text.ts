@@ -4,7 +4,7 @@ import { leastObjects, type JudgedModel } from './judged-model.ts';
 
 /** The table of before and after, and what became of it. */
 export function outcomeText(outcome: DistilOutcome): string {
-  const { frames, objects, rows, stored, verdict } = outcome;
+  const { frames, objects, rows, steps, stored, verdict } = outcome;
   const classes: Column<JudgedModel>[] = [...objects].map(([name, count]) => ({
     title: `${name} (${count})`,
     text: (row) => row.classes.get(name)?.ap50.toFixed(3) ?? '-',
@@ -23,7 +23,7 @@ export function outcomeText(outcome: DistilOutcome): string {
     { title: 'KiB', text: (row) => row.sizeKiB.toFixed(0) },
   ];
   return [
-    `AP50 by class on ${frames.heldOut} held-out frames, against the teacher's boxes (how many in brackets); learned from ${frames.learned} others\n`,
+    `AP50 by class on ${frames.heldOut} held-out frames, against the teacher's boxes (how many in brackets); learned from ${frames.learned} others in ${steps} steps\n`,
     textTable(columns, rows),
     few.length === 0 ? '' : `fewer than ${leastObjects} objects, so not in the mean: ${few.join(', ')}\n`,
     verdict.isBetter && stored !== null

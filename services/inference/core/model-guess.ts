@@ -1,25 +1,8 @@
 import { AppError } from '#shared/core/errors';
 import { coco80Labels } from './coco-labels.ts';
+import type { GuessHints, ModelFacts, TensorFacts } from './model-facts.ts';
 import type { ModelFamily } from './model.ts';
-
-/** An input or output: its shape as the file declares it (names for sizes that are open), or as a run had it. */
-export interface TensorFacts {
-  readonly name: string;
-  readonly type: string;
-  readonly shape: readonly (number | string)[];
-}
-
-export interface ModelFacts {
-  readonly fileName: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly inputs: readonly TensorFacts[];
-  readonly outputs: readonly TensorFacts[];
-}
-
-export interface GuessHints {
-  readonly family?: ModelFamily;
-  readonly labels?: readonly string[];
-}
+import { guessVector } from './model-guess-vectors.ts';
 
 /** `certain`: no other family has this form. `likely`: others could. `assumed`: nothing in the file says it. */
 export type Certainty = 'certain' | 'likely' | 'assumed';
@@ -99,6 +82,14 @@ const preprocessing: Readonly<Record<ModelFamily, Preprocessing>> = {
     score: 0.7,
     nmsIou: 0.3,
     oneClass: 'face',
+  },
+  classification: {
+    channelOrder: 'RGB',
+    mean: [123.675, 116.28, 103.53],
+    std: [58.395, 57.12, 57.375],
+    resize: 'stretch',
+    score: 0.3,
+    nmsIou: 1,
   },
 };
 
@@ -212,11 +203,16 @@ function shortList(labels: readonly string[]): string {
 }
 
 function given(family: ModelFamily, facts: ModelFacts, input: InputFacts): FamilyRule {
+  const [first] = facts.outputs;
+  if (family === 'classification' && first !== undefined)
+    return { family, certainty: 'certain', because: 'you said so', classes: Number(first.shape[1]) };
   const seen = rules(facts, input).find((rule) => rule.family === family);
   return { family, certainty: 'certain', because: 'you said so', classes: seen?.classes ?? null };
 }
 
 function guessFamily(facts: ModelFacts, input: InputFacts, hints: GuessHints): FamilyRule {
+  const vector = guessVector(facts, hints, labelsOfMetadata(facts.metadata));
+  if (vector !== undefined) return { family: 'classification', ...vector };
   const fitting = rules(facts, input);
   const wanted = hints.labels?.length;
   const byLabels = fitting.filter((rule) => wanted === undefined || rule.classes === null || rule.classes === wanted);
@@ -307,7 +303,7 @@ function guessLabels(facts: ModelFacts, rule: FamilyRule, hints: GuessHints, pre
     return { labels: noted, certainty: 'certain', because: 'the file names them' };
   if (pre.oneClass !== undefined)
     return { labels: [pre.oneClass], certainty: 'certain', because: 'the family has this one class' };
-  if (classes === 80)
+  if (classes === 80 && rule.family !== 'classification')
     return { labels: coco80Labels, certainty: 'likely', because: '80 classes: those of COCO, in its order' };
   if (classes === 1) {
     const word = /person|face|head|plate|vehicle|car\b/i.exec(facts.fileName)?.[0].toLowerCase();
@@ -355,6 +351,8 @@ function outputsOf(
       const isTensorflow = input.layout === 'NHWC' || facts.outputs.some(({ name }) => /detection|num/i.test(name));
       return { box_form: isTensorflow ? 'yxyx_fraction' : 'xyxy_pixels', first_label: 1 };
     }
+    case 'classification':
+      return { activation: facts.outputs[0]?.sums === 'to-one' ? 'none' : 'softmax', top_k: 1 };
     case 'yolov5':
     case 'yolov8':
     case 'yolo_nms':

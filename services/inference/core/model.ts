@@ -25,10 +25,18 @@ interface SsdOutputs {
   readonly firstLabel: number;
 }
 
+interface ClassificationOutputs {
+  /** What makes scores between 0 and 1 of the numbers; `none` where the graph does it. */
+  readonly activation: 'softmax' | 'sigmoid' | 'none';
+  /** Most classes of one picture. */
+  readonly topK: number;
+}
+
 type NoOutputs = Readonly<Record<string, never>>;
 
 /** What a manifest has to say of the outputs, by family. */
 export interface FamilyOutputs {
+  readonly classification: ClassificationOutputs;
   readonly fastestdet: NoOutputs;
   readonly nanodet: DistributionOutputs;
   readonly picodet: DistributionOutputs;
@@ -58,7 +66,7 @@ interface ModelDescription {
   readonly version: string;
   readonly file: string;
   readonly sha256: string;
-  readonly task: 'detection';
+  readonly task: 'detection' | 'classification';
   readonly input: ModelInput;
   readonly labels: readonly string[];
   readonly thresholds: ModelThresholds;

@@ -86,11 +86,11 @@ export function describeCameraRegistryContract(
       });
       const stop = other.watch((change) => void changes.push(change));
       const stored = await one.put(gate);
-      await vi.waitFor(() => expect(changes).toEqual([{ cameraId: 'gate', registration: stored }]), {
+      await vi.waitFor(() => expect(changes).toMatchObject([{ cameraId: 'gate', registration: stored }]), {
         timeout: 10_000,
       });
       await one.remove('gate');
-      await vi.waitFor(() => expect(changes.at(-1)).toEqual({ cameraId: 'gate', registration: null }), {
+      await vi.waitFor(() => expect(changes.at(-1)).toMatchObject({ cameraId: 'gate', registration: null }), {
         timeout: 10_000,
       });
       stop();

@@ -29,6 +29,7 @@ const forms: readonly {
   readonly family: string;
   readonly outputs: readonly ConstantOutput[];
   readonly sizeInput?: string;
+  readonly labels?: readonly string[];
 }[] = [
   {
     family: 'yolov5',
@@ -68,6 +69,12 @@ const forms: readonly {
     ],
   },
   {
+    // With two classes it would have the form of yolo_nms.
+    family: 'rtdetr',
+    labels: ['person', 'car', 'bus'],
+    outputs: [output('output0', [1, 300, 7], { 0: 24 / 64, 1: 0.5, 2: 0.5, 3: 0.5, 5: 0.8 })],
+  },
+  {
     family: 'ssd',
     outputs: [
       output('detection_boxes', [1, 10, 4], { 0: 0.25, 1: 0.125, 2: 0.75, 3: 0.625 }),
@@ -87,19 +94,80 @@ const forms: readonly {
 ];
 
 describe('finds out the family of a network of its output form, and reads its boxes', () => {
-  test.each(forms)('$family, $outputs.length outputs', async ({ family, outputs, sizeInput }) => {
-    const file = join(directory, 'Some Model.onnx');
-    const input = { shape: [1, 3, sizePx, sizePx], ...(sizeInput === undefined ? {} : { sizeInput }) };
-    await writeFile(file, encodeConstantModel(outputs, input, { names: "{0: 'person', 1: 'car'}" }));
-    const added = await addModel({ file, directory: join(directory, 'models') });
-    expect(added.manifest).toMatchObject({ family, name: 'some-model', labels: ['person', 'car'] });
+  test.each(forms)(
+    '$family, $outputs.length outputs',
+    async ({ family, outputs, sizeInput, labels = ['person', 'car'] }) => {
+      const file = join(directory, 'Some Model.onnx');
+      const input = { shape: [1, 3, sizePx, sizePx], ...(sizeInput === undefined ? {} : { sizeInput }) };
+      await writeFile(file, encodeConstantModel(outputs, input, { names: JSON.stringify(labels) }));
+      const added = await addModel({ file, directory: join(directory, 'models') });
+      expect(added.manifest).toMatchObject({ family, name: 'some-model', labels });
 
-    const model = await createModelLibrary({ directories: [join(directory, 'models')] }).load('some-model');
+      const model = await createModelLibrary({ directories: [join(directory, 'models')] }).load('some-model');
+      const session = await openDetectorSession(model.bytes, model.manifest, scoreRules(model.manifest));
+      const data = new Uint8Array(sizePx * sizePx * 3);
+      const { boxes } = await session.detect({ format: 'gbrp', widthPx: sizePx, heightPx: sizePx, data });
+      await session.close();
+      expect([...boxes].map((value) => Math.round(value * 1000) / 1000)).toEqual([8, 16, 40, 48, 0.8, 1]);
+    },
+  );
+});
+
+describe('one output for the whole picture', () => {
+  async function add(
+    fileName: string,
+    values: readonly number[],
+    options: { labels?: string[]; family?: 'classification' } = {},
+  ) {
+    const file = join(directory, fileName);
+    const one = { name: 'output', shape: [1, values.length], values: Float32Array.from(values) };
+    await writeFile(file, encodeConstantModel([one], { shape: [1, 3, sizePx, sizePx] }));
+    return addModel({ file, directory: join(directory, 'models'), ...options });
+  }
+
+  async function boxesOf(name: string): Promise<number[]> {
+    const model = await createModelLibrary({ directories: [join(directory, 'models')] }).load(name);
     const session = await openDetectorSession(model.bytes, model.manifest, scoreRules(model.manifest));
     const data = new Uint8Array(sizePx * sizePx * 3);
     const { boxes } = await session.detect({ format: 'gbrp', widthPx: sizePx, heightPx: sizePx, data });
     await session.close();
-    expect([...boxes].map((value) => Math.round(value * 1000) / 1000)).toEqual([8, 16, 40, 48, 0.8, 1]);
+    return [...boxes].map((value) => Math.round(value * 1000) / 1000);
+  }
+
+  test('of a classifier with scores is an object as large as the picture', async () => {
+    const { manifest } = await add('weather.onnx', [0.1, 0.7, 0.2], { labels: ['sun', 'rain', 'snow'] });
+    expect(manifest).toMatchObject({
+      task: 'classification',
+      family: 'classification',
+      outputs: { activation: 'none' },
+    });
+    expect(await boxesOf('weather')).toEqual([0, 0, 64, 64, 0.7, 1]);
+  });
+
+  test('of a classifier without them gets its softmax', async () => {
+    await add('weather.onnx', [0, Math.log(3), 0], { labels: ['sun', 'rain', 'snow'] });
+    expect(await boxesOf('weather')).toEqual([0, 0, 64, 64, 0.6, 1]);
+  });
+
+  test.each([
+    ['person-reid.onnx', Array.from({ length: 200 }, (_, at) => at), 'makes an embedding of 200 numbers'],
+    [
+      'net.onnx',
+      Array.from({ length: 100 }, () => 0.1).map((each, at) => (at % 2 === 0 ? each : -each)),
+      'makes an embedding of 100',
+    ],
+    ['net.onnx', Array.from({ length: 512 }, (_, at) => at), 'or an embedding'],
+  ])('of an embedding is refused with what is missing: %s', async (fileName, values, text) => {
+    await expect(add(fileName, values)).rejects.toMatchObject({
+      message: expect.stringContaining(text) as string,
+      action: expect.stringMatching(/records|a field for embeddings/) as string,
+    });
+  });
+
+  test('that nothing names the classes of, asks for them', async () => {
+    await expect(add('net.onnx', [1, 2, 3])).rejects.toMatchObject({
+      action: expect.stringContaining('--labels') as string,
+    });
   });
 });
 

@@ -102,6 +102,17 @@ describe('what becomes an event', () => {
     ]);
   });
 
+  test('a drift is an event of its camera, and says of what', () => {
+    const events = recorder();
+    const news = { cameraId: 'door', psi: 0.31234, modelDigest: 'a', timeMs: startUs / 1000 } as const;
+    events.drift({ ...news, className: 'person', measure: 'scores', change: 'started' });
+    events.drift({ ...news, className: null, measure: 'brightness', change: 'ended' });
+    expect(told(events)).toEqual([
+      'door drift.ended brightness: as it was before (PSI 0.312)',
+      'door drift.started scores of person: what it shows, or what the model sees there, is not what it was (PSI 0.312)',
+    ]);
+  });
+
   test('kinds are asked for by name or group, and a wrong name is told with the one that was meant', () => {
     expect(parseKinds('camera.online, model.gate_failed')).toEqual(['camera.online', 'model.gate_failed']);
     expect(parseKinds('registration')).toHaveLength(3);

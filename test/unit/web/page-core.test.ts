@@ -118,7 +118,7 @@ describe('charts', () => {
   it('show the mean of objects in a frame and the sum of frames, per second', () => {
     const history = new LiveHistory();
     const object = {
-      ...{ className: 'car', confidence: 0.9, trackId: undefined },
+      ...{ className: 'car', confidence: 0.9 },
       box: { x: 0, y: 0, width: 0.1, height: 0.1 },
     };
     const frame = { messageId: '', frameSeq: 1, timingMs: { inference: 40 }, decision: 'ANALYSED' };

@@ -13,6 +13,9 @@ import type {
 import * as decode from './decode.ts';
 import { list, record, text } from './read.ts';
 import { ApiError, request } from './request.ts';
+import type { Schemas } from './schemas.ts';
+
+// Answers are what docs/openapi.json says of them: the casts below are of its generated types.
 
 const root = '/api/v1';
 
@@ -32,34 +35,30 @@ const pageSize = 200;
 const maxPages = 50;
 
 export async function readMe(): Promise<Me> {
-  const body = record((await request(paths.me)).body);
-  return { name: text(body['name']) ?? 'token', role: decode.role(body['role']) };
+  const { name, role } = (await request(paths.me)).body as Schemas['Me'];
+  return { name, role };
 }
 
 export async function listCameras(): Promise<readonly Camera[]> {
-  return (await readAll(paths.cameras)).map((one) => decode.camera(one));
+  return (await readCameraPages()).map((one) => decode.camera(one));
 }
 
-async function readAll(path: string): Promise<readonly unknown[]> {
-  const items: unknown[] = [];
-  let cursor: string | undefined;
+async function readCameraPages(): Promise<readonly Schemas['Camera'][]> {
+  const items: Schemas['Camera'][] = [];
+  let cursor: string | null = null;
   for (let page = 0; page < maxPages; page += 1) {
-    const query = `?limit=${pageSize}${cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
-    const { body } = await request(`${path}${query}`);
-    items.push(...itemsOf(body));
-    cursor = text(record(body)['next_cursor']);
-    if (cursor === undefined) break;
+    const query = `?limit=${pageSize}${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+    const answer = (await request(`${paths.cameras}${query}`)).body as Schemas['CameraPage'];
+    items.push(...answer.items);
+    cursor = answer.next_cursor;
+    if (cursor === null) break;
   }
   return items;
 }
 
-function itemsOf(body: unknown): readonly unknown[] {
-  return list(record(body)['items']);
-}
-
 export async function readCamera(id: string): Promise<Camera> {
   const { body, etag } = await request(cameraPath(id));
-  return decode.camera(body, etag);
+  return decode.camera(body as Schemas['Camera'], etag);
 }
 
 export interface CameraChange {
@@ -75,7 +74,7 @@ export async function changeCamera(id: string, change: CameraChange, etag: strin
     body: change,
     headers: etag === undefined ? {} : { 'if-match': etag },
   });
-  return decode.camera(answer.body, answer.etag);
+  return decode.camera(answer.body as Schemas['Camera'], answer.etag);
 }
 
 export async function removeCamera(id: string, etag: string | undefined): Promise<void> {
@@ -85,18 +84,28 @@ export async function removeCamera(id: string, etag: string | undefined): Promis
 /** What the API says of a camera that is not registered yet; a refusal with a code is a verdict too. */
 export async function probeUrl(url: string, signal: AbortSignal): Promise<Verdict> {
   try {
-    return decode.verdict((await request(paths.probe, { method: 'POST', body: { url }, signal })).body);
+    const { body } = await request(paths.probe, {
+      method: 'POST',
+      body: { url } satisfies Schemas['ProbeRequest'],
+      signal,
+    });
+    return decode.verdict(body as Schemas['ProbeAnswer']);
   } catch (error) {
     // An address that may not even be tried, or cannot be read, is a verdict as well.
-    if (error instanceof ApiError && [400, 409, 422].includes(error.status)) return decode.verdict(error.problem);
+    if (error instanceof ApiError && [400, 409, 422].includes(error.status)) return decode.verdict(refusalOf(error));
     throw error;
   }
 }
 
 /** The verdict that a refusal to register carries; undefined where it was refused for another reason. */
 export function verdictOf(error: ApiError): Verdict | undefined {
-  const told = record(error.problem);
-  return told['verdict'] === undefined && told['capacity'] === undefined ? undefined : decode.verdict(told);
+  const told = refusalOf(error);
+  return told.verdict === undefined && told.capacity === undefined ? undefined : decode.verdict(told);
+}
+
+/** A problem may come from a proxy, in any shape. */
+function refusalOf({ problem }: ApiError): decode.VerdictAnswer {
+  return record(problem);
 }
 
 export interface NewCamera {
@@ -112,15 +121,15 @@ export async function addCamera(camera: NewCamera): Promise<Camera> {
     body: camera,
     headers: { 'idempotency-key': crypto.randomUUID() },
   });
-  return decode.camera(record(answer.body)['camera'], answer.etag);
+  return decode.camera((answer.body as Schemas['CameraCreated']).camera, answer.etag);
 }
 
 export async function listModels(): Promise<readonly ModelVersion[]> {
-  return itemsOf((await request(paths.models)).body).map(decode.modelVersion);
+  return ((await request(paths.models)).body as Schemas['ModelList']).items.map(decode.modelVersion);
 }
 
 export async function readRollout(): Promise<Rollout> {
-  return decode.rollout((await request(`${paths.models}/rollout`)).body);
+  return decode.rollout((await request(`${paths.models}/rollout`)).body as Schemas['Rollout']);
 }
 
 export type ModelAction = 'activate' | 'shadow' | 'canary' | 'promote' | 'rollback' | 'retire';
@@ -143,7 +152,7 @@ export async function makeStep({ action, name, version, share }: ModelStep, reas
 
 /** Shown as it is told: a heading for each object, a line for each value. The topics get their consumer line. */
 export async function readSystem(): Promise<SystemView> {
-  const body = record((await request(paths.system)).body);
+  const body = (await request(paths.system)).body as Schemas['System'];
   const plainRows: [string, string][] = [];
   const sections: SystemSection[] = [];
   for (const [name, value] of Object.entries(body)) {
@@ -165,10 +174,7 @@ export async function readSystem(): Promise<SystemView> {
   }
   return {
     sections: [{ title: 'This run', rows: plainRows }, ...sections].filter((section) => section.rows.length > 0),
-    topics: list(body['topics']).map((one) => {
-      const topic = record(one);
-      return { name: text(topic['name']) ?? '', consumer: text(topic['consumer']) ?? '' };
-    }),
+    topics: body.topics,
   };
 }
 
@@ -179,17 +185,17 @@ function rowText(rest: Readonly<Record<string, unknown>>, whole: unknown): strin
 }
 
 export async function listAudit(): Promise<readonly AuditEntry[]> {
-  return itemsOf((await request(`${paths.audit}?limit=100`)).body).map(decode.auditEntry);
+  return ((await request(`${paths.audit}?limit=100`)).body as Schemas['AuditPage']).items.map(decode.auditEntry);
 }
 
 export async function listTokens(): Promise<readonly Token[]> {
-  return itemsOf((await request(paths.tokens)).body).map(decode.token);
+  return ((await request(paths.tokens)).body as Schemas['TokenPage']).items.map(decode.token);
 }
 
 /** The secret is told this once. */
 export async function createToken(name: string, role: string): Promise<string> {
   const { body } = await request(paths.tokens, { method: 'POST', body: { name, role } });
-  return text(record(body)['token']) ?? '';
+  return (body as Schemas['TokenCreated']).token;
 }
 
 export async function revokeToken(id: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { parseLiveMessage } from '../core/live-message.ts';
 import type { FrameResult } from '../core/types.ts';
 import { frameResult } from './decode.ts';
+import type { Schemas } from './schemas.ts';
 import { readToken } from './token.ts';
 
 export interface LiveFrame {
@@ -39,7 +40,10 @@ export function openLive(cameraId: string, options: LiveOptions): { close(): voi
       const message = parseLiveMessage(event.data);
       if (message === undefined) return;
       retryMs = firstRetryMs;
-      options.onFrame({ result: frameResult(message.json), jpeg: new Blob([message.jpeg], { type: 'image/jpeg' }) });
+      options.onFrame({
+        result: frameResult(message.json as Schemas['DetectionFrame']),
+        jpeg: new Blob([message.jpeg], { type: 'image/jpeg' }),
+      });
     };
     socket.onclose = () => {
       if (closed) return;

@@ -72,7 +72,6 @@ export interface DetectedObject {
   readonly className: string;
   readonly confidence: number;
   readonly box: Box;
-  readonly trackId: string | undefined;
 }
 
 /** The result of one frame; `messageId` is the one on the topic, so a box on the screen can be traced to its record. */

@@ -65,6 +65,8 @@ const eventWords: Readonly<Record<string, string>> = {
   'model.promoted': 'Model promoted',
   'model.rolled_back': 'Model rolled back',
   'model.gate_failed': 'Model failed its gate',
+  'drift.started': 'Drift began',
+  'drift.ended': 'Drift is over',
   'model.retired': 'Model retired',
 };
 

@@ -34,6 +34,12 @@ export const eventKinds = {
     text: 'did worse than its gate allows and was taken back',
   },
   'model.retired': { ...plain, text: 'out of use' },
+  'drift.started': {
+    severity: 'NOTICE',
+    hasStill: true,
+    text: 'what it shows, or what the model sees there, is not what it was',
+  },
+  'drift.ended': { ...plain, text: 'as it was before' },
 } as const satisfies Readonly<Record<string, KindRules>>;
 
 export type EventKind = keyof typeof eventKinds;

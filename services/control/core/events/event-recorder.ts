@@ -7,7 +7,14 @@ import type { Subscription } from '../ports.ts';
 import type { EventFeed, EventFilter, EventPlace, EventStore, KeptEvent, SiteEvent } from './event.ts';
 import { kindNames } from './event-kinds.ts';
 import type { EventStills } from './event-stills.ts';
-import { eventOfRegistration, eventOfRemoval, eventOfStatus, eventOfStep } from './make-event.ts';
+import {
+  eventOfDrift,
+  eventOfRegistration,
+  eventOfRemoval,
+  eventOfStatus,
+  eventOfStep,
+  type DriftNews,
+} from './make-event.ts';
 
 export interface EventRecorderOptions {
   readonly store: EventStore;
@@ -74,6 +81,10 @@ export class EventRecorder implements EventFeed {
 
   step(step: RolloutStep): void {
     this.record(eventOfStep(step));
+  }
+
+  drift(news: DriftNews): void {
+    this.record(eventOfDrift(news));
   }
 
   record(event: SiteEvent): void {

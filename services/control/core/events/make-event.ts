@@ -87,6 +87,34 @@ export function eventOfStep(step: RolloutStep): SiteEvent {
   };
 }
 
+/** As inference tells it. */
+export interface DriftNews {
+  readonly cameraId: string;
+  readonly className: string | null;
+  readonly measure: 'scores' | 'counts' | 'brightness';
+  readonly psi: number;
+  readonly change: 'started' | 'ended';
+  readonly modelDigest: string;
+  readonly timeMs: number;
+}
+
+export function eventOfDrift({ cameraId, className, measure, psi, change, modelDigest, timeMs }: DriftNews): SiteEvent {
+  const timeUs = Math.round(timeMs * 1000);
+  const about = className === null ? measure : `${measure} of ${className}`;
+  const figure = Math.round(psi * 1000) / 1000;
+  return {
+    id: messageId(cameraId, timeUs, 0, `drift/${about}`),
+    ...{ timeUs, kind: `drift.${change}`, cameraId, reasonCode: null },
+    summary: `${about}: ${rulesOf(`drift.${change}`).text} (PSI ${figure})`,
+    details: {
+      measure,
+      psi: figure,
+      model_digest: modelDigest,
+      ...(className === null ? {} : { class_name: className }),
+    },
+  };
+}
+
 function registrationId(cameraId: string, createdAt: number, version: number): string {
   return messageId(cameraId, createdAt, version, 'registration');
 }

@@ -1,6 +1,8 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { AppError, toErrorRecord } from '#shared/core/errors';
-import { guessInput, type TensorFacts } from '../../core/model-guess.ts';
+import { isVector } from '../../core/model-guess-vectors.ts';
+import type { TensorFacts } from '../../core/model-facts.ts';
+import { guessInput } from '../../core/model-guess.ts';
 import { openDetectorSession, sessionOptions } from './detector-session.ts';
 import type { ProbedModel, TrialAnswer, TrialRequest } from './model-trial-messages.ts';
 
@@ -52,9 +54,18 @@ async function probe({ bytes, size }: Extract<TrialRequest, { kind: 'probe' }>):
     outputs: Object.entries(outputs).map(([name, value]): TensorFacts => {
       if (!(value instanceof Tensor))
         throw new AppError('SIGHTLINE_MODEL_SHAPE_MISMATCH', `the output '${name}' of the model is not a tensor`);
-      return { name, type: value.type, shape: [...value.dims] };
+      const facts = { name, type: value.type, shape: [...value.dims] };
+      const { data } = value;
+      return data instanceof Float32Array && isVector(facts) ? { ...facts, ...sumsOf(data) } : facts;
     }),
   };
+}
+
+function sumsOf(values: Float32Array): Pick<TensorFacts, 'sums'> {
+  const near = (sum: number): boolean => Math.abs(sum - 1) < 1e-3;
+  if (values.every((value) => value >= 0) && near(values.reduce((sum, value) => sum + value, 0)))
+    return { sums: 'to-one' };
+  return near(Math.hypot(...values)) ? { sums: 'unit-length' } : {};
 }
 
 function factsOf(metadata: InferenceSession.ValueMetadata): TensorFacts {

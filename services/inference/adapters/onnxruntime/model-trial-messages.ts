@@ -1,6 +1,6 @@
 import type { ErrorRecord } from '#shared/core/errors';
 import type { PlanarImage } from '#shared/core/frame';
-import type { TensorFacts } from '../../core/model-guess.ts';
+import type { TensorFacts } from '../../core/model-facts.ts';
 import type { ModelManifest, ScoreRules } from '../../core/model.ts';
 
 export interface ModelSizes {

@@ -1,5 +1,6 @@
 import type { ModelFamily, ModelManifest, ScoreRules } from '../model.ts';
 import type { CreateDecoder, Decode } from './decoder.ts';
+import { createClassificationDecoder } from './classification.ts';
 import { createFastestdetDecoder } from './fastestdet.ts';
 import { createNanodetDecoder } from './nanodet.ts';
 import { createPicodetDecoder } from './picodet.ts';
@@ -14,6 +15,7 @@ import { createYunetDecoder } from './yunet.ts';
 
 /** One line a family. */
 const decoders: { readonly [Family in ModelFamily]: CreateDecoder<Family> } = {
+  classification: createClassificationDecoder,
   fastestdet: createFastestdetDecoder,
   nanodet: createNanodetDecoder,
   picodet: createPicodetDecoder,

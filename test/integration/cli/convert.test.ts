@@ -1,0 +1,36 @@
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
+import { addModel } from '../../../cli/models/add-model.ts';
+import { startSightline, temporaryDirectory } from '../../support/run-sightline.ts';
+import { trainingPython } from '../../support/training-python.ts';
+import { writeTinyModel } from '../../support/tiny-model.ts';
+
+const python = trainingPython();
+
+test.skipIf(python === undefined)(
+  'folds suppression into a graph, compares the boxes, and what comes out runs',
+  async () => {
+    const directory = await temporaryDirectory();
+    await writeTinyModel(directory);
+    const [source, target] = [path.join(directory, 'tiny.onnx'), path.join(directory, 'folded.onnx')];
+    const environment = { SIGHTLINE_PYTHON: python ?? '' };
+    const run = await startSightline(['models', 'convert', source, target, '--nms', 'yolox'], environment).finished;
+    expect(run.stdout).toContain('1 boxes by hand, 1 from the graph; 0 that only one of both has');
+    expect(run.code).toBe(0);
+
+    const added = await addModel({ file: target, directory: path.join(directory, 'kept'), labels: ['person', 'car'] });
+    expect(added.manifest.family).toBe('yolo_nms');
+    await createModelLibrary({ directories: [path.join(directory, 'kept')] }).load('folded');
+  },
+);
+
+test.skipIf(python === undefined)('writes nothing where the outputs differ by more than is allowed', async () => {
+  const directory = await temporaryDirectory();
+  await writeTinyModel(directory);
+  const [source, target] = [path.join(directory, 'tiny.onnx'), path.join(directory, 'half.onnx')];
+  const args = ['models', 'convert', source, target, '--fp16', '--tolerance', '0'];
+  const run = await startSightline(args, { SIGHTLINE_PYTHON: python ?? '' }).finished;
+  expect(run.stdout).toContain('REFUSED');
+  expect(run.code).toBe(1);
+});
