@@ -23,6 +23,7 @@ const brokerSettings = {
 /** After measuring, for what is still on its way. */
 const settleLimitMs = 60_000;
 const lagLimitMs = 500;
+const undoLimitMs = 35_000;
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, delayMs)));
 
 export interface LoadStage {
@@ -68,8 +69,19 @@ export async function runLoad(options: LoadOptions, { folder, progress, signal }
   try {
     return await Promise.race([whole(), stopped]);
   } finally {
-    for (const step of undo.reverse()) await step().catch((error: unknown) => progress(`clean-up: ${String(error)}`));
+    for (const step of undo.reverse()) await undone(step, progress);
   }
+}
+
+/** Who waits for something that is gone would wait for ever; processes are killed before that. */
+async function undone(step: () => Promise<void>, progress: (text: string) => void): Promise<void> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => {
+    progress('clean-up: a step was not waited for');
+    late.resolve(undefined);
+  }, undoLimitMs);
+  await Promise.race([step().catch((error: unknown) => progress(`clean-up: ${String(error)}`)), late.promise]);
+  clearTimeout(timer);
 }
 
 interface Servers extends LoadStage {
