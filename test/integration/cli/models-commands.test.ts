@@ -52,12 +52,12 @@ test('says why a model does not pass, with exit code 1', async () => {
   expect(stdout).toContain('FAILED SIGHTLINE_MODEL_DIGEST_MISMATCH: model tiny');
 });
 
-test('times a model on one worker and more', async () => {
-  const { exitCode, stdout } = await sightline('models', 'bench', 'tiny', '--runs', '5', '--json');
+test('times a model on one thread and more', async () => {
+  const { exitCode, stdout } = await sightline('models', 'bench', 'tiny', '--runs', '5', '--rounds', '1', '--json');
   expect(exitCode).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({
     model: 'tiny',
-    rows: expect.arrayContaining([expect.objectContaining({ workers: 1, runs: 5 })]) as unknown,
+    rows: expect.arrayContaining([expect.objectContaining({ threads: 1, batch: 1, provider: 'cpu' })]) as unknown,
   });
 });
 
