@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { inspect, promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openCameraRelay, type CameraRelay, type RelayOptions } from '../../../services/ingest/adapters/relay/index.ts';
 import { parseCameraUrl } from '../../../services/ingest/core/camera-url.ts';
@@ -210,7 +210,8 @@ describe.skipIf(!hasVlcServer() || longClip === undefined)('VLC', () => {
   test('plays over UDP with a clock by sender reports, and refuses TCP with a hint', async () => {
     const server = await startVlcServer(longClip ?? '');
     onTestFinished(() => server.stop());
-    const relay = await open(server.url, { transport: 'udp' });
+    // Until its stream is set up VLC answers with an error of its own.
+    const relay = await vi.waitFor(() => open(server.url, { transport: 'udp' }), { timeout: 10_000, interval: 250 });
     // Its first report comes after some seconds.
     expect(await pictureSums(inputArguments(relay), ['-frames:v', '90'])).toHaveLength(90);
     expect(relay.captureClock.source).toBe('RTCP_SR');
