@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import type { ApiFlags } from '../api/api-address.ts';
-import { wholeNumber, withApi, type JsonFlag } from '../api/api-options.ts';
+import { withApi, type JsonFlag } from '../api/api-options.ts';
+import { wholeNumber } from '../option-values.ts';
 
 /** `sightline audit tail|verify|export`. */
 export function registerAuditCommands(program: Command): void {

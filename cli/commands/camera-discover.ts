@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { number, wholeNumber } from '../api/api-options.ts';
 import type { DiscoverFlags } from '../camera/discover.ts';
+import { number, wholeNumber } from '../option-values.ts';
 
 const help = `
 It asks from this machine, by multicast: cameras in other networks do not hear it, and in a container with a network of its own none does.

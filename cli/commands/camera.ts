@@ -1,8 +1,9 @@
 import { Option, type Command } from 'commander';
 import type { CameraActions, MakeFlags, SettingFlags, TopicFlags } from '../camera/camera-flags.ts';
-import { number, wholeNumber, withApi } from '../api/api-options.ts';
+import { withApi } from '../api/api-options.ts';
 import { registerCameraDiscover } from './camera-discover.ts';
 import { registerCameraProbe } from './camera-probe.ts';
+import { number, wholeNumber } from '../option-values.ts';
 
 const topicHelp = `
 It speaks to the API at --url. With --brokers, or where KAFKA_BROKERS is set and neither --url nor SIGHTLINE_API is, it reads and writes the

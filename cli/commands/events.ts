@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { wholeNumber, withApi } from '../api/api-options.ts';
+import { withApi } from '../api/api-options.ts';
 import { parseMoment } from '../results/time-range.ts';
 import type { EventFlags } from '../events/event-actions.ts';
+import { wholeNumber } from '../option-values.ts';
 
 const kindHelp =
   'only these kinds or groups, with commas between: camera, registration, model, drift, camera.offline, …';

@@ -7,6 +7,7 @@ import type { ModelFamily } from '../../services/inference/core/model.ts';
 import { modelFamilies } from '../../services/inference/model-manifest.ts';
 import { modelStoreDirectory } from '../model-directories.ts';
 import { addModel, type AddedModel } from '../models/add-model.ts';
+import { positiveWhole } from '../option-values.ts';
 
 interface AddOptions {
   readonly family?: ModelFamily;
@@ -38,8 +39,8 @@ export function registerModelsAdd(models: Command): void {
     .option('--licence <name>', 'licence of the weights')
     .option('--image <file>', 'a picture to try it on; without one it is tried on grey')
     .option('--state-dir <directory>', 'where it is kept (models/ below it)')
-    .option('--time-limit <seconds>', 'a model that takes longer to load and run is refused', wholeNumber, 60)
-    .option('--memory-limit <MiB>', 'a model that takes more memory is refused', wholeNumber, 2048)
+    .option('--time-limit <seconds>', 'a model that takes longer to load and run is refused', positiveWhole, 60)
+    .option('--memory-limit <MiB>', 'a model that takes more memory is refused', positiveWhole, 2048)
     .option('--json', 'print one JSON object')
     .action((file: string, options: AddOptions) => add(file, options));
 }
@@ -103,10 +104,4 @@ function parseSize(text: string): { widthPx: number; heightPx: number } {
   if (match === null) throw new InvalidArgumentError('Give WIDTHxHEIGHT in pixels, for example 640x384.');
   const widthPx = Number(match[1]);
   return { widthPx, heightPx: match[2] === undefined ? widthPx : Number(match[2]) };
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,6}$/.test(text) || value === 0) throw new InvalidArgumentError('Give a whole number, 1 or above.');
-  return value;
 }

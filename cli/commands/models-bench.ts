@@ -10,6 +10,7 @@ import { chooseSetting } from '../models/bench-choice.ts';
 import { benchModel, type BenchRow, type RefusedRow } from '../models/model-bench.ts';
 import { writeModelTuning } from '../models/model-tuning.ts';
 import { textTable } from '../results/text-table.ts';
+import { positiveWhole } from '../option-values.ts';
 
 interface BenchOptions {
   readonly threads?: readonly number[];
@@ -35,11 +36,11 @@ export function registerModelsBench(models: Command): void {
     .command('bench')
     .description('what a model costs on this machine: threads x batch x provider')
     .argument('<model>', 'name of a model, path of its manifest, or path of its .onnx file')
-    .option('--threads <a,b>', 'runs at once (default: 1 to all processors)', listOf(wholeNumber))
-    .option('--batch <a,b>', 'pictures in one run', listOf(wholeNumber), [1])
+    .option('--threads <a,b>', 'runs at once (default: 1 to all processors)', listOf(positiveWhole))
+    .option('--batch <a,b>', 'pictures in one run', listOf(positiveWhole), [1])
     .option('--provider <a,b>', executionProviders.join(', '), listOf(provider), ['cpu'])
-    .option('--runs <n>', 'runs of each thread in a round', wholeNumber, 100)
-    .option('--rounds <n>', 'rounds over all settings', wholeNumber, 5)
+    .option('--runs <n>', 'runs of each thread in a round', positiveWhole, 100)
+    .option('--rounds <n>', 'rounds over all settings', positiveWhole, 5)
     .option('--write', 'keep the best setting for runs and services on this machine')
     .option('--state-dir <dir>', 'where it is kept (default: the state folder of this user)')
     .option('--models-dir <directory>', 'look here first')
@@ -126,12 +127,6 @@ function provider(text: string): ExecutionProvider {
   const known = executionProviders.find((each) => each === text);
   if (known === undefined) throw new InvalidArgumentError(`It must be one of ${executionProviders.join(', ')}.`);
   return known;
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,5}$/.test(text) || value === 0) throw new InvalidArgumentError('Give whole numbers from 1 to 99999.');
-  return value;
 }
 
 function print(line: string): void {

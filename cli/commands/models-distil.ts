@@ -8,6 +8,7 @@ import { createModelLibrary } from '../../services/inference/adapters/model-file
 import { defaultStateDirectory, modelDirectories, modelKeyFile, modelStoreDirectory } from '../model-directories.ts';
 import { distilModel, leastGain } from '../models/distil/distil-model.ts';
 import { outcomeRecord, outcomeText } from '../models/distil/distil-text.ts';
+import { positiveWhole, share } from '../option-values.ts';
 
 interface LearningOptions {
   readonly clips: string;
@@ -98,8 +99,8 @@ function withLearningOptions(command: Command): Command {
   return command
     .option('--minutes <n>', 'how long it learns', positive, 10)
     .option('--fps <n>', 'frames a second to take from the clips', positive, 5)
-    .option('--max-frames <n>', 'most frames to take, from all clips together', wholeNumber, 3000)
-    .option('--threads <n>', 'processor cores to use', wholeNumber, 1)
+    .option('--max-frames <n>', 'most frames to take, from all clips together', positiveWhole, 3000)
+    .option('--threads <n>', 'processor cores to use', positiveWhole, 1)
     .option('--python <file>', 'a Python that has PyTorch, onnx and OpenCV, in place of installing them')
     .option('--models-dir <directory>', 'look here first')
     .option('--state-dir <directory>', 'where models are kept (models/ below it)')
@@ -175,20 +176,8 @@ function positive(text: string): number {
   return value;
 }
 
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,6}$/.test(text) || value === 0) throw new InvalidArgumentError('Give a whole number, 1 or above.');
-  return value;
-}
-
 function ratio(text: string): number {
   const value = Number(text);
   if (text === '' || !(value > 0 && value <= 0.9)) throw new InvalidArgumentError('Give a share from 0 to 0.9.');
-  return value;
-}
-
-function share(text: string): number {
-  const value = Number(text);
-  if (text === '' || !(value >= 0 && value <= 1)) throw new InvalidArgumentError('Give a number from 0 to 1.');
   return value;
 }

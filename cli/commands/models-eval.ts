@@ -1,9 +1,10 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { modelDirectories, modelKeyFile } from '../model-directories.ts';
 import { evalModel } from '../models/eval-model.ts';
 import { silentLogger } from '../models/silent-logger.ts';
 import { textTable } from '../results/text-table.ts';
+import { share } from '../option-values.ts';
 
 interface EvalCommandOptions {
   readonly model: string;
@@ -64,10 +65,4 @@ async function evaluate(options: EvalCommandOptions): Promise<void> {
       all,
     ),
   );
-}
-
-function share(text: string): number {
-  const value = Number(text);
-  if (text === '' || !(value >= 0 && value <= 1)) throw new InvalidArgumentError('Give a number from 0 to 1.');
-  return value;
 }

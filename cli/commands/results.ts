@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { AppError } from '#shared/core/errors';
 import { createRunSummary } from '../../services/results/core/run-summary.ts';
 import { createVerifyFold } from '../../services/results/core/verify.ts';
@@ -12,6 +12,7 @@ import { openInput, type RangeOptions, type ResultsInput } from '../results/resu
 import { statsText, verifyText } from '../results/results-text.ts';
 import { tail } from '../results/tail.ts';
 import { parseMoment } from '../results/time-range.ts';
+import { wholeNumber } from '../option-values.ts';
 
 const inputsHelp = `results: .avro, .jsonl, a directory of them, - for JSON lines on standard input, or topics:
 'kafka://BROKER[,BROKER]/?registry=http://HOST:PORT&prefix=sightline'`;
@@ -189,11 +190,4 @@ function complain(part: Exclude<ResultsPart | TopicPart, { kind: 'records' }>): 
 
 function moment(text: string): number {
   return parseMoment(text, Date.now());
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
-    throw new InvalidArgumentError('Give a whole number, 0 or above.');
-  return value;
 }

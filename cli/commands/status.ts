@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ApiFlags } from '../api/api-address.ts';
-import { number, withApi } from '../api/api-options.ts';
+import { withApi } from '../api/api-options.ts';
+import { number } from '../option-values.ts';
 
 interface StatusFlags extends ApiFlags {
   readonly once?: true;

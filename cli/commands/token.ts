@@ -1,10 +1,11 @@
 import { Option, type Command } from 'commander';
 import { answerOf, openApi, type Schemas } from '../api/api-client.ts';
 import type { ApiFlags } from '../api/api-address.ts';
-import { durationS, withApi, type JsonFlag } from '../api/api-options.ts';
+import { withApi, type JsonFlag } from '../api/api-options.ts';
 import { readPages } from '../api/read-pages.ts';
 import { print } from '../results/output.ts';
 import { textTable } from '../results/text-table.ts';
+import { durationS } from '../option-values.ts';
 
 interface CreateFlags extends ApiFlags, JsonFlag {
   readonly role: Schemas['NewToken']['role'];

@@ -1,9 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { AppError, toAppError } from '#shared/core/errors';
 import type { ApiFlags } from '../api/api-address.ts';
-import { answerOf, ApiFailure, eventStreamType, openApi, type Api, type Schemas } from '../api/api-client.ts';
+import { answerOf, eventStreamType, openApi, type Schemas } from '../api/api-client.ts';
 import type { JsonFlag } from '../api/api-options.ts';
-import { readEvents } from '../api/event-reader.ts';
+import { followStream } from '../api/follow-stream.ts';
 import { print } from '../results/output.ts';
 
 export interface EventFlags extends ApiFlags, JsonFlag {
@@ -16,8 +14,6 @@ export interface EventFlags extends ApiFlags, JsonFlag {
 type Event = Schemas['Event'];
 
 const pageSize = 500;
-const firstPauseMs = 500;
-const longestPauseMs = 8_000;
 
 export async function listEvents(
   flags: EventFlags & { readonly until?: string; readonly limit: number },
@@ -39,77 +35,28 @@ export async function listEvents(
   }
 }
 
-/** A connection that is lost is made anew, and goes on after what was printed last. */
+/** A connection that is made anew goes on after what was printed last. */
 export async function tailEvents(flags: EventFlags): Promise<void> {
   const api = await openApi(flags);
-  const stopped = new AbortController();
-  const stop = (): void => stopped.abort();
-  process.once('SIGINT', stop).once('SIGTERM', stop);
-  const isStopped = (): boolean => stopped.signal.aborted;
-  const filter = filterOf(flags);
+  const query = filterOf(flags);
+  const toLine = lineOf(flags);
   let last: number | undefined;
-  let hasBeenOpen = false;
-  let pauseMs = firstPauseMs;
-  while (!isStopped()) {
-    try {
-      const stream = await openStream(api, filter, last, stopped.signal);
-      if (!hasBeenOpen) process.stderr.write(`following the events at ${api.url}\n`);
-      hasBeenOpen = true;
-      pauseMs = firstPauseMs;
-      last = await printStream(stream, lineOf(flags), last, stop);
-    } catch (thrown) {
-      if (isStopped()) break;
-      const error = toAppError(thrown);
-      // What was refused is refused again; what never answered is told at once.
-      if (!hasBeenOpen || (error instanceof ApiFailure && !error.retryable)) throw error;
-      process.stderr.write(`${error.message}; trying again\n`);
-    }
-    // An interruption ends the wait, and the loop with it.
-    await sleep(pauseMs, undefined, { signal: stopped.signal }).catch(() => undefined);
-    pauseMs = Math.min(longestPauseMs, pauseMs * 2);
-  }
-  process.off('SIGINT', stop).off('SIGTERM', stop);
-}
-
-async function openStream(
-  api: Api,
-  filter: ReturnType<typeof filterOf>,
-  last: number | undefined,
-  signal: AbortSignal,
-): Promise<ReadableStream<Uint8Array>> {
-  const headers = { accept: eventStreamType, ...(last === undefined ? {} : { 'last-event-id': String(last) }) };
-  const stream: unknown = await answerOf(
-    api,
-    api.client.GET('/api/v1/events', { params: { query: filter }, headers, parseAs: 'stream', signal }),
-  );
-  if (!(stream instanceof ReadableStream)) throw new AppError('SIGHTLINE_API_ANSWER', `${api.url} sent no stream`);
-  return stream as ReadableStream<Uint8Array>; // the body of an answer
-}
-
-/** The `seq` of the event that was printed last. */
-async function printStream(
-  stream: ReadableStream<Uint8Array>,
-  toLine: (event: Event) => string,
-  before: number | undefined,
-  stop: () => void,
-): Promise<number | undefined> {
-  let last = before;
-  try {
-    for await (const { event, data } of readEvents(stream)) {
+  await followStream(api, {
+    what: 'events',
+    open(signal) {
+      const headers = { accept: eventStreamType, ...(last === undefined ? {} : { 'last-event-id': String(last) }) };
+      return answerOf(api, api.client.GET('/api/v1/events', { params: { query }, headers, parseAs: 'stream', signal }));
+    },
+    async take({ event, data }) {
       // What the document says of these events.
       const told = JSON.parse(data) as Event & { readonly count?: number };
       if (event === 'dropped') process.stderr.write(`missed ${told.count ?? 0} events: reading too slowly\n`);
-      if (event !== 'event') continue;
-      if (!(await print(toLine(told)))) {
-        stop();
-        break;
-      }
-      last = told.seq;
-    }
-  } catch {
-    // The connection broke; the next one goes on from here.
-  }
-  return last;
+      if (event !== 'event') return true;
+      const isRead = await print(toLine(told));
+      if (isRead) last = told.seq;
+      return isRead;
+    },
+  });
 }
 
 function filterOf({ camera, kind, since }: EventFlags) {

@@ -90,7 +90,9 @@ export async function distilModel(options: DistilOptions): Promise<DistilOutcome
   const made = asModel(options, trained.bytes, lesson);
   onStage('judging on the frames that were held out');
   const rows = await judgeAll(options, made, lesson);
-  const verdict = judge(rows, options.mostLost);
+  const { widthPx, heightPx } = student.manifest.input;
+  const isSmaller = options.pruneRatio !== null || input.widthPx * input.heightPx < widthPx * heightPx;
+  const verdict = judge(rows, { mostLost: options.mostLost, isSmaller });
   const stored = verdict.isBetter ? await store(options, made) : null;
   return {
     frames: { learned: lesson.frames.length, heldOut: lesson.truth.length, fps: lesson.fps },
@@ -235,8 +237,14 @@ async function judgeAll(options: DistilOptions, made: VerifiedModel, lesson: Les
 export const leastGain = 0.01;
 const mostCost = 0.9;
 
-/** Better is what sees more of what the teacher sees than the model that it began as and costs less than the teacher; or as much and costs less than both. */
-export function judge(rows: readonly JudgedModel[], mostLost = leastGain): Verdict {
+/**
+ * Better is what sees more of what the teacher sees than the model that it began as and costs less than the teacher; or, where the network is
+ * smaller, as much and costs less than both. The same network costs the same: what a clock says of the two is chance.
+ */
+export function judge(
+  rows: readonly JudgedModel[],
+  { mostLost, isSmaller }: { readonly mostLost: number; readonly isSmaller: boolean },
+): Verdict {
   const [teacher, before, after] = rows;
   if (teacher === undefined || before === undefined || after === undefined) throw new Error('three models are judged');
   if (after.cpuMs > mostCost * teacher.cpuMs) {
@@ -244,7 +252,7 @@ export function judge(rows: readonly JudgedModel[], mostLost = leastGain): Verdi
   }
   const gain = after.ap50 - before.ap50;
   if (gain >= leastGain) return { isBetter: true };
-  if (gain >= -mostLost && after.cpuMs <= mostCost * before.cpuMs) return { isBetter: true };
+  if (isSmaller && gain >= -mostLost && after.cpuMs <= mostCost * before.cpuMs) return { isBetter: true };
   return {
     isBetter: false,
     reason: `its AP50 is ${after.ap50.toFixed(3)} and was ${before.ap50.toFixed(3)} before, for ${share(after.cpuMs, before.cpuMs)} of the CPU time`,

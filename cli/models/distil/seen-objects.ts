@@ -40,12 +40,12 @@ export async function seenObjects(
       const placed = placeImage(inferenceSize(clip.size.widthPx, clip.size.heightPx, input), input);
       const frames: Promise<SeenObject[]>[] = [];
       for await (const image of readFrames(clip, input)) {
-        frames.push(
-          engine.detect(image, { deadlineMs: null }).then((outcome) => {
-            options.onFrame();
-            return objectsOf(outcome, placed, labels);
-          }),
-        );
+        const frame = engine.detect(image, { deadlineMs: null }).then((outcome) => {
+          options.onFrame();
+          return objectsOf(outcome, placed, labels);
+        });
+        frame.catch(() => undefined); // awaited below; of several that fail only the first is
+        frames.push(frame);
         // One picture more than there are workers is read ahead.
         const before = frames.at(-1 - options.workers);
         if (before !== undefined) await before;

@@ -1,3 +1,4 @@
+import type { FoundDevice, OnvifDevice } from '#shared/core/found-cameras';
 import type { RolloutController } from '#shared/core/rollout/rollout-controller';
 import type { ModelRef } from '#shared/core/rollout/rollout-state';
 import type { BoundingBoxRecord, CameraStatus, DetectionFrame } from '#schemas';
@@ -152,35 +153,6 @@ export interface ProbeRequest {
 /** Tries a camera; never rejects for a bad one. The address policy is applied in there. */
 export type ProbeCamera = (request: ProbeRequest) => Promise<ProbeVerdict>;
 
-/** A device that answered the search for cameras; it was not connected to. */
-export interface DiscoveredDevice {
-  readonly address: string;
-  readonly port: number;
-  readonly path: string;
-  readonly urn: string;
-  readonly name: string | null;
-  readonly hardware: string | null;
-  readonly location: string | null;
-}
-
-/** A stream that a device offers; `url` holds no credentials. */
-export interface StreamProfile {
-  readonly token: string;
-  readonly name: string;
-  readonly url: string;
-  readonly codec: string | null;
-  readonly width_px: number | null;
-  readonly height_px: number | null;
-  readonly fps: number | null;
-}
-
-export interface DeviceProfiles {
-  readonly manufacturer: string | null;
-  readonly model: string | null;
-  readonly firmware: string | null;
-  readonly profiles: readonly StreamProfile[];
-}
-
 /** Where cameras of a make have their streams. */
 export interface MakeTemplate {
   readonly make: string;
@@ -193,7 +165,7 @@ export interface MakeTemplate {
 
 /** Helps to find the address of a camera. */
 export interface CameraFinder {
-  discover(request: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<readonly DiscoveredDevice[]>;
+  discover(request: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<readonly FoundDevice[]>;
   /** Throws what is wrong with the device. The address policy is applied in there. */
   profiles(request: {
     readonly host: string;
@@ -203,7 +175,7 @@ export interface CameraFinder {
     readonly password?: string;
     readonly timeoutMs: number;
     readonly signal: AbortSignal;
-  }): Promise<DeviceProfiles>;
+  }): Promise<OnvifDevice>;
   readonly templates: readonly MakeTemplate[];
 }
 

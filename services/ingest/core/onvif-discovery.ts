@@ -1,16 +1,4 @@
-/** A device that answered the search; nothing in here was checked with the device itself. */
-export interface FoundDevice {
-  /** Where the answer came from. */
-  readonly address: string;
-  /** Of its ONVIF service at that address. */
-  readonly port: number;
-  readonly path: string;
-  /** Its own name for itself; the same over all its addresses. */
-  readonly urn: string;
-  readonly name: string | null;
-  readonly hardware: string | null;
-  readonly location: string | null;
-}
+import type { FoundDevice } from '#shared/core/found-cameras';
 
 /** WS-Discovery: the one question. */
 export function searchMessage(messageId: string): string {

@@ -15,7 +15,7 @@ test('measures each setting that can be run, and says why the others cannot', as
   expect(rows).toMatchObject([
     { threads: 2, batch: 1, provider: 'cpu', frames_per_s_range: [expect.any(Number), expect.any(Number)] },
     { batch: 4, provider: 'cpu', reason: 'the file takes 1 picture a run, not 4' },
-    { batch: 1, provider: 'dml', reason: expect.stringContaining('not usable here') as string },
-    { batch: 4, provider: 'dml', reason: expect.stringContaining('not usable here') as string },
+    { batch: 1, provider: 'dml', reason: expect.stringContaining('[dml] backend not found') as string },
+    { batch: 4, provider: 'dml', reason: expect.stringContaining('[dml] backend not found') as string },
   ]);
 });

@@ -24,15 +24,14 @@ interface Found {
 }
 
 interface SetupTool {
-  readonly systemNeeds: readonly Need[];
   readonly planSetup: (found: Found) => Step[];
   readonly compareLocks: (wanted: object, installed: object | undefined) => string;
 }
 
-// A plain script without a declaration; it has to run where no package is installed.
-const { systemNeeds, planSetup, compareLocks } = (await import(
-  new URL('../../../tools/setup.mjs', import.meta.url).href
-)) as SetupTool;
+// Plain scripts without a declaration; they have to run where no package is installed.
+const tool = (name: string): Promise<unknown> => import(new URL(`../../../tools/${name}.mjs`, import.meta.url).href);
+const { planSetup, compareLocks } = (await tool('setup')) as SetupTool;
+const { systemNeeds } = (await tool('system-needs')) as { readonly systemNeeds: readonly Need[] };
 
 const ffmpeg = systemNeeds.filter(({ apt }) => apt.includes('ffmpeg'));
 const extras = systemNeeds.filter(({ optional }) => optional);

@@ -4,7 +4,7 @@ import { ApiError } from '../api/request.ts';
 import { curlLine, withoutPassword } from '../core/command-lines.ts';
 import { hrefOf } from '../core/routes.ts';
 import type { Verdict } from '../core/types.ts';
-import { messageOf } from '../state/session.ts';
+import { useAttempt } from '../state/use-attempt.ts';
 import { CommandLine } from '../ui/command-line.tsx';
 import { LivePicture } from '../ui/live-picture.tsx';
 import { Problem } from '../ui/notice.tsx';
@@ -47,8 +47,7 @@ export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string
   const [id, setId] = useState('');
   const [verdict, setVerdict] = useState<Verdict | undefined>();
   const [shownSteps, setShownSteps] = useState(0);
-  const [busy, setBusy] = useState<'' | 'probing' | 'saving'>('');
-  const [problem, setProblem] = useState<ApiError | undefined>();
+  const { busy, problem, attempt } = useAttempt<'probing' | 'saving'>();
   const probing = useRef<AbortController | undefined>(undefined);
   useEffect(() => () => probing.current?.abort(), []);
 
@@ -60,28 +59,16 @@ export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string
     return () => window.clearTimeout(timer);
   }, [verdict, shownSteps]);
 
-  async function attempt(work: () => Promise<void>, kind: 'probing' | 'saving'): Promise<void> {
-    setBusy(kind);
-    setProblem(undefined);
-    try {
-      await work();
-    } catch (error) {
-      setProblem(error instanceof ApiError ? error : new ApiError(0, undefined, messageOf(error)));
-    } finally {
-      setBusy('');
-    }
-  }
-
   const probe = (): Promise<void> =>
-    attempt(async () => {
+    attempt('probing', async () => {
       setVerdict(undefined);
       setShownSteps(0);
       probing.current?.abort();
       probing.current = new AbortController();
       setVerdict(await probeUrl(url.trim(), probing.current.signal));
-    }, 'probing');
+    });
   const save = (anyway: boolean): Promise<void> =>
-    attempt(async () => {
+    attempt('saving', async () => {
       const camera = { id: id.trim(), url: url.trim(), ...(anyway ? { save_anyway: true } : {}) };
       try {
         onAdded((await addCamera(camera)).id);
@@ -91,7 +78,7 @@ export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string
         setVerdict(refusal);
         setShownSteps(0);
       }
-    }, 'saving');
+    });
 
   const shownUrl = withoutPassword(url.trim() === '' ? 'rtsp://camera/stream' : url.trim());
   return (

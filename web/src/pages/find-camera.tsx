@@ -1,8 +1,7 @@
 import { useState } from 'preact/hooks';
 import { discover, listTemplates, readProfiles, type Device, type Profile } from '../api/find-cameras.ts';
-import { ApiError } from '../api/request.ts';
 import { urlOfMake, withCredentials } from '../core/stream-url.ts';
-import { messageOf } from '../state/session.ts';
+import { useAttempt } from '../state/use-attempt.ts';
 import { useLoaded } from '../state/use-loaded.ts';
 import { CommandLine } from '../ui/command-line.tsx';
 import { Problem } from '../ui/notice.tsx';
@@ -22,30 +21,21 @@ export function FindCamera({ onUrl }: FindCameraProps) {
   const [password, setPassword] = useState('');
   const [devices, setDevices] = useState<readonly Device[] | undefined>();
   const [profiles, setProfiles] = useState<readonly Profile[] | undefined>();
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<ApiError | undefined>();
+  const { busy, problem, attempt } = useAttempt<'searching' | 'asking'>();
   const chosen = templates?.find((one) => one.make === make);
   const device = devices?.find(({ address }) => address === host);
   const take = (url: string): void => onUrl(withCredentials(url, user, password));
-
-  async function attempt(work: () => Promise<void>): Promise<void> {
-    setBusy(true);
-    setProblem(undefined);
-    try {
-      await work();
-    } catch (error) {
-      setProblem(error instanceof ApiError ? error : new ApiError(0, undefined, messageOf(error)));
-    } finally {
-      setBusy(false);
-    }
-  }
 
   return (
     <details class="find">
       <summary>Find the address: by make, or in the network</summary>
       <div class="actions start">
-        <button type="button" disabled={busy} onClick={() => void attempt(async () => setDevices(await discover()))}>
-          {busy ? 'Asking…' : 'Search the network'}
+        <button
+          type="button"
+          disabled={busy !== ''}
+          onClick={() => void attempt('searching', async () => setDevices(await discover()))}
+        >
+          {busy === 'searching' ? 'Asking…' : 'Search the network'}
         </button>
       </div>
       <div role="status">
@@ -103,9 +93,9 @@ export function FindCamera({ onUrl }: FindCameraProps) {
         {chosen === undefined ? (
           <button
             type="button"
-            disabled={busy || host === ''}
+            disabled={busy !== '' || host === ''}
             onClick={() =>
-              void attempt(async () =>
+              void attempt('asking', async () =>
                 setProfiles(
                   await readProfiles({
                     host,

@@ -1,7 +1,7 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { Tensor, type InferenceSession } from 'onnxruntime-node';
 import { AppError, fromErrorRecord, toErrorRecord } from '#shared/core/errors';
-import { sessionOptions } from './detector-session.ts';
+import { createRuntimeSession, freeOutputs } from './detector-session.ts';
 import type { BenchAnswer, BenchFigures, BenchRequest, BenchThreadMessage } from './model-bench-messages.ts';
 
 /** The process that measures one setting for model-bench.ts, and each of its threads. */
@@ -99,8 +99,7 @@ async function runThread(request: BenchRequest): Promise<void> {
       const startMs = performance.now();
       const outputs = await session.run(feeds);
       runMs.push(performance.now() - startMs);
-      // As the detector does: memory of outputs is given back at once.
-      for (const value of Object.values(outputs)) if (value instanceof Tensor) value.dispose();
+      freeOutputs(outputs);
     }
     say({ kind: 'done', runMs });
   } catch (error) {
@@ -109,13 +108,7 @@ async function runThread(request: BenchRequest): Promise<void> {
 }
 
 async function openSession({ bytes, manifest, provider, batch }: BenchRequest): Promise<InferenceSession> {
-  let session: InferenceSession;
-  try {
-    session = await InferenceSession.create(bytes, { ...sessionOptions, executionProviders: [provider] });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new AppError('SIGHTLINE_MODEL_CORRUPT', `not usable here: ${reason.slice(0, 200)}`, { cause: error });
-  }
+  const session = await createRuntimeSession(bytes, manifest, provider);
   const input = session.inputMetadata.find(({ name }) => name === manifest.input.name);
   const declared = input?.isTensor === true ? input.shape[0] : undefined;
   if (typeof declared === 'number' && declared >= 1 && declared !== batch)

@@ -1,6 +1,5 @@
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { AppError, fromErrorRecord } from '#shared/core/errors';
+import { askChild } from '#shared/runtime/ask-child';
 import type { BenchAnswer, BenchFigures, BenchRequest } from './model-bench-messages.ts';
 
 /** A slow model in a large batch on a busy machine; what takes longer is not of use for video. */
@@ -11,35 +10,14 @@ const defaultTimeoutMs = 5 * 60_000;
  * reason where this setting cannot be run here.
  */
 export async function measureModel(request: BenchRequest, timeoutMs = defaultTimeoutMs): Promise<BenchFigures> {
-  const child = fork(fileURLToPath(new URL('./model-bench-child.ts', import.meta.url)), [], {
-    serialization: 'advanced',
-    execArgv: [],
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  const refusal = (reason: string): AppError => new AppError('SIGHTLINE_INFERENCE_RUN_FAILED', reason);
+  const answer = await askChild<BenchRequest, BenchAnswer>({
+    script: new URL('./model-bench-child.ts', import.meta.url),
+    request,
+    timeoutMs,
+    late: () => refusal(`not done within ${timeoutMs / 1000} s`),
+    ended: (how) => refusal(`it ended the process (${how})`),
   });
-  const kill = (): void => {
-    child.kill('SIGKILL');
-  };
-  process.once('exit', kill);
-  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    return await new Promise<BenchFigures>((resolve, reject) => {
-      const refuse = (reason: string): void => reject(new AppError('SIGHTLINE_INFERENCE_RUN_FAILED', reason));
-      timer = setTimeout(() => refuse(`not done within ${timeoutMs / 1000} s`), timeoutMs);
-      child.once('message', (answer: BenchAnswer) => {
-        if (answer.kind === 'failed') reject(fromErrorRecord(answer.error));
-        else resolve(answer.figures);
-      });
-      child.once('error', (error) => refuse(error.message));
-      child.once('exit', (code, signal) => refuse(`it ended the process (${signal ?? `exit code ${code ?? '?'}`})`));
-      child.send(request, (error) => {
-        if (error !== null) refuse(error.message);
-      });
-    });
-  } finally {
-    clearTimeout(timer);
-    kill();
-    await gone;
-    process.removeListener('exit', kill);
-  }
+  if (answer.kind === 'failed') throw fromErrorRecord(answer.error);
+  return answer.figures;
 }

@@ -1,8 +1,8 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { AppError, fromErrorRecord } from '#shared/core/errors';
 import type { PlanarImage } from '#shared/core/frame';
+import { askChild } from '#shared/runtime/ask-child';
 import type { VerifiedModel } from '../../core/ports.ts';
 import { scoreRules } from '../../core/score-rules.ts';
 import type { ModelSizes, ProbedModel, TrialAnswer, TrialRequest, TriedModel } from './model-trial-messages.ts';
@@ -38,49 +38,26 @@ export async function tryModel(
 
 async function ask(request: TrialRequest, limits: TrialLimits): Promise<TrialAnswer> {
   const { timeoutMs = 60_000, maxMemoryBytes = 2 * 1024 ** 3 } = limits;
-  const child = fork(fileURLToPath(new URL('./model-trial-child.ts', import.meta.url)), [], {
-    serialization: 'advanced',
-    execArgv: [],
-    // The runtime's complaints about a bad file are in the error that comes back.
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-  });
-  const kill = (): void => {
-    child.kill('SIGKILL');
-  };
-  process.once('exit', kill);
-  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  let timer: NodeJS.Timeout | undefined;
-  let memoryTimer: NodeJS.Timeout | undefined;
-  try {
-    return await new Promise<TrialAnswer>((resolve, reject) => {
-      const refuse = (reason: string): void => {
-        reject(new AppError('SIGHTLINE_MODEL_DRY_RUN_FAILED', `the model was tried, and ${reason}`));
-      };
-      timer = setTimeout(() => refuse(`was not ready within ${timeoutMs / 1000} s`), timeoutMs);
-      memoryTimer = setInterval(() => {
+  const refusal = (reason: string): AppError =>
+    new AppError('SIGHTLINE_MODEL_DRY_RUN_FAILED', `the model was tried, and ${reason}`);
+  const answer = await askChild<TrialRequest, TrialAnswer>({
+    script: new URL('./model-trial-child.ts', import.meta.url),
+    request,
+    timeoutMs,
+    late: () => refusal(`was not ready within ${timeoutMs / 1000} s`),
+    ended: (how) => refusal(`ended the process that ran it (${how})`),
+    watch(child, stop) {
+      const timer = setInterval(() => {
         void residentBytes(child).then((bytes) => {
-          if (bytes > maxMemoryBytes) refuse(`took more than ${Math.round(maxMemoryBytes / 1024 ** 2)} MiB of memory`);
+          if (bytes > maxMemoryBytes)
+            stop(refusal(`took more than ${Math.round(maxMemoryBytes / 1024 ** 2)} MiB of memory`));
         });
       }, 100);
-      child.once('message', (answer: TrialAnswer) => {
-        if (answer.kind === 'failed') reject(fromErrorRecord(answer.error));
-        else resolve(answer);
-      });
-      child.once('error', (error) => refuse(`could not be: ${error.message}`));
-      child.once('exit', (code, signal) =>
-        refuse(`ended the process that ran it (${signal ?? `exit code ${code ?? '?'}`})`),
-      );
-      child.send(request, (error) => {
-        if (error !== null) refuse(`ended the process that ran it (${error.message})`);
-      });
-    });
-  } finally {
-    clearTimeout(timer);
-    clearInterval(memoryTimer);
-    kill();
-    await gone;
-    process.removeListener('exit', kill);
-  }
+      return () => clearInterval(timer);
+    },
+  });
+  if (answer.kind === 'failed') throw fromErrorRecord(answer.error);
+  return answer;
 }
 
 async function residentBytes(child: ChildProcess): Promise<number> {

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '#shared/core/errors';
-import { maxAnswerBytes, readAnswer, searchMessage, type FoundDevice } from '../../core/onvif-discovery.ts';
+import type { FoundDevice } from '#shared/core/found-cameras';
+import { maxAnswerBytes, readAnswer, searchMessage } from '../../core/onvif-discovery.ts';
 
 export interface DiscoverOptions {
   readonly timeoutMs: number;

@@ -1,5 +1,6 @@
 import { Cam } from 'onvif';
-import type { OnvifProfile, ProfilesAnswer, ProfilesRequest } from './onvif-messages.ts';
+import type { OnvifProfile } from '#shared/core/found-cameras';
+import type { ProfilesAnswer, ProfilesRequest } from './onvif-messages.ts';
 
 /**
  * The process that asks one device for its profiles. It is one of its own because the library throws out of its callbacks at answers that it

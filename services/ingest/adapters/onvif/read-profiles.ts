@@ -1,11 +1,10 @@
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { Clock } from '#shared/core/clock';
+import type { OnvifDevice } from '#shared/core/found-cameras';
+import { askChild } from '#shared/runtime/ask-child';
 import type { AddressPolicy } from '../../core/address-policy.ts';
 import { cameraError } from '../../core/camera-failure.ts';
 import { resolveAllowed } from '../relay/camera-socket.ts';
-import { within } from '../relay/deadline.ts';
-import type { OnvifDevice, ProfilesAnswer, ProfilesRequest } from './onvif-messages.ts';
+import type { ProfilesAnswer, ProfilesRequest } from './onvif-messages.ts';
 
 export interface ReadProfilesOptions {
   readonly host: string;
@@ -29,9 +28,20 @@ export async function readProfiles(options: ReadProfilesOptions): Promise<OnvifD
   const { policy, clock } = options;
   const [address] = await resolveAllowed(host, { policy, timeoutMs, clock, signal, onStep: () => undefined });
   if (address === undefined) throw new TypeError('a host was allowed without an address');
-  const answer = await ask({ address, port, path, user, password, timeoutMs }, signal, `${host} port ${port}`);
-  if (answer.kind === 'found') return answer.device;
   const what = `the ONVIF service at ${host} port ${port}`;
+  const noService = (): Error =>
+    cameraError('SIGHTLINE_CAMERA_PROTOCOL', `what answers at ${host} port ${port} is no ONVIF service`);
+  const answer = await askChild<ProfilesRequest, ProfilesAnswer>({
+    script: new URL('./onvif-child.ts', import.meta.url),
+    request: { address, port, path, user, password, timeoutMs },
+    // It gets its question with the password by the channel; its environment holds nothing of ours.
+    environment: {},
+    ...{ timeoutMs, signal },
+    late: () => timedOut(what, timeoutMs),
+    // The library met an answer that it did not expect.
+    ended: noService,
+  });
+  if (answer.kind === 'found') return answer.device;
   switch (answer.reason) {
     case 'auth':
       throw cameraError('SIGHTLINE_CAMERA_AUTH', `${what} refuses the user name or password`, {
@@ -46,36 +56,7 @@ export async function readProfiles(options: ReadProfilesOptions): Promise<OnvifD
     case 'timeout':
       throw timedOut(what, timeoutMs);
     case 'protocol':
-      throw cameraError('SIGHTLINE_CAMERA_PROTOCOL', `what answers at ${host} port ${port} is no ONVIF service`);
-  }
-}
-
-async function ask(request: ProfilesRequest, signal: AbortSignal, place: string): Promise<ProfilesAnswer> {
-  const child = fork(fileURLToPath(new URL('./onvif-child.ts', import.meta.url)), [], {
-    execArgv: [],
-    // It gets its question with the password by the channel; its environment holds nothing of ours.
-    env: {},
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-  });
-  const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const answered = new Promise<ProfilesAnswer>((resolve) => {
-    child.once('message', (answer: ProfilesAnswer) => resolve(answer));
-    // The library met an answer that it did not expect.
-    for (const event of ['error', 'exit']) child.once(event, () => resolve({ kind: 'failed', reason: 'protocol' }));
-    child.send(request, (error) => {
-      if (error !== null) resolve({ kind: 'failed', reason: 'protocol' });
-    });
-  });
-  try {
-    return await within(answered, request.timeoutMs, signal, () =>
-      timedOut(`the ONVIF service at ${place}`, request.timeoutMs),
-    );
-  } finally {
-    kill();
-    await gone;
-    process.removeListener('exit', kill);
+      throw noService();
   }
 }
 

@@ -15,8 +15,10 @@ export interface ProgressWatchOptions {
 export class ProgressWatch {
   readonly #options: ProgressWatchOptions;
   readonly #timer: NodeJS.Timeout;
+  /** What was handled and committed at the last look. */
+  #mark = '';
   /** Since when nothing moves though Kafka answers and has records for us. */
-  #still: { readonly mark: string; readonly sinceMs: number } | undefined;
+  #stillSinceMs: number | undefined;
   #isLooking = false;
   #isStopped = false;
 
@@ -48,18 +50,21 @@ export class ProgressWatch {
     const mark = ledgers
       .map(({ partition, handled, committed }) => `${String(partition)}:${String(handled)}:${String(committed)}`)
       .join();
-    const ends = mark === '' ? undefined : await admin.offsets(topic).catch(() => undefined);
+    const hasMoved = mark !== this.#mark;
+    this.#mark = mark;
+    // Kafka is asked only where nothing has moved.
+    const ends = hasMoved || mark === '' ? undefined : await admin.offsets(topic).catch(() => undefined);
     if (this.#isStopped) return;
     const waiting = ledgers.filter((ledger) => ledger.committed < (ends?.get(ledger.partition)?.end ?? 0n));
     if (waiting.length === 0) {
-      // Nothing to do, or Kafka itself is away: both are no fault of this member. An outage does not count as standing still, however long it
+      // It moves, or has nothing to do, or Kafka itself is away: all are no fault of this member. An outage does not count as standing still, however long it
       // was: what waits at its end has only just become work that can be done.
-      this.#still = undefined;
+      this.#stillSinceMs = undefined;
       return;
     }
     const nowMs = performance.now();
-    if (this.#still?.mark !== mark) this.#still = { mark, sinceMs: nowMs };
-    if (nowMs - this.#still.sinceMs < stallTimeoutMs) return;
+    this.#stillSinceMs ??= nowMs;
+    if (nowMs - this.#stillSinceMs < stallTimeoutMs) return;
     const partitions = waiting.map((ledger) => String(ledger.partition)).join(', ');
     const words = `${group} has not moved on ${topic} [${partitions}] for ${String(stallTimeoutMs)} ms though records wait`;
     this.#options.stalled(new AppError('SIGHTLINE_KAFKA_STALLED', words, { retryable: true }));
