@@ -7,7 +7,7 @@ import type { EngineOutcome, EngineState, ImageDecoder, InferenceEngine } from '
 export const simulatedInput: InputGeometry = {
   widthPx: 352,
   heightPx: 288,
-  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114 },
+  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114, shape: 'fixed' },
 };
 
 const manifest: InferenceEngine['manifest'] = {

@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { AppError, toErrorRecord } from '#shared/core/errors';
-import { openDetectorSession, type DetectorSession } from './detector-session.ts';
+import type { DetectorSession } from './detector-session.ts';
+import { openShapedSession } from './shaped-session.ts';
 import type { ChosenProvider, FromWorker, ToWorker } from './worker-messages.ts';
 
 /** The thread that owns one session: a model's run blocks it, and nothing else waits on it. */
@@ -48,12 +49,12 @@ async function openOnProvider({
   let refused: string | null = null;
   if (provider !== 'cpu') {
     try {
-      return { session: await openDetectorSession(bytes, manifest, rules, provider), chosen: { provider, refused } };
+      return { session: await openShapedSession(bytes, manifest, rules, provider), chosen: { provider, refused } };
     } catch (error) {
       refused = (error instanceof Error ? error.message : String(error)).slice(0, 300);
     }
   }
-  return { session: await openDetectorSession(bytes, manifest, rules), chosen: { provider: 'cpu', refused } };
+  return { session: await openShapedSession(bytes, manifest, rules), chosen: { provider: 'cpu', refused } };
 }
 
 async function detect(image: Extract<ToWorker, { kind: 'detect' }>['image']): Promise<void> {
