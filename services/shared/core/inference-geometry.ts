@@ -1,26 +1,13 @@
 import type { BoundingBoxRecord } from '../../../schemas/index.ts';
-import { boundingSize, inputSizeFor, type InputShape } from './input-shape.ts';
+import { boundingSize, inputSizeFor, type ResizeRule, type SizePx } from './input-shape.ts';
 
-/** How a picture comes to the input of a model: whole with its aspect kept and the rest filled, or pulled to the input's size. */
-export type ResizeRule =
-  | {
-      readonly mode: 'letterbox';
-      readonly anchor: 'top_left' | 'centre';
-      readonly padValue: number;
-      readonly shape: InputShape;
-    }
-  | { readonly mode: 'stretch' };
+export type { SizePx } from './input-shape.ts';
 
 /** The part of a model's input that decides sizes. */
 export interface InputGeometry {
   readonly widthPx: number;
   readonly heightPx: number;
   readonly resize: ResizeRule;
-}
-
-export interface SizePx {
-  readonly widthPx: number;
-  readonly heightPx: number;
 }
 
 export interface RectanglePx extends SizePx {

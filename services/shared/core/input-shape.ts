@@ -1,5 +1,3 @@
-import type { ResizeRule, SizePx } from './inference-geometry.ts';
-
 /**
  * In which shape a model is run on a picture that does not have the shape of its input, where the aspect is kept:
  *
@@ -11,6 +9,21 @@ import type { ResizeRule, SizePx } from './inference-geometry.ts';
  */
 export const inputShapes = ['fixed', 'trim', 'fit'] as const;
 export type InputShape = (typeof inputShapes)[number];
+
+/** How a picture comes to the input of a model: whole with its aspect kept and the rest filled, or pulled to the input's size. */
+export type ResizeRule =
+  | {
+      readonly mode: 'letterbox';
+      readonly anchor: 'top_left' | 'centre';
+      readonly padValue: number;
+      readonly shape: InputShape;
+    }
+  | { readonly mode: 'stretch' };
+
+export interface SizePx {
+  readonly widthPx: number;
+  readonly heightPx: number;
+}
 
 /** Both sides of a shape are multiples of this: the largest cell of the detectors that we know. */
 export const shapeMultiplePx = 32;
