@@ -2,10 +2,11 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { AppError } from '#shared/core/errors';
-import { inputShapes, type InputShape } from '#shared/core/input-shape';
-import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import { inputShapes, shapeOf, type InputShape } from '#shared/core/input-shape';
+import { createModelLibrary, type LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
 import { usualWorkers } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
 import { inputSizeOfAspect, withInputShape, withInputSize } from '../../services/inference/core/model-shape.ts';
+import { resizeOnnxInput } from '../../services/inference/core/onnx-input-size.ts';
 import { executionProviders, type ExecutionProvider } from '../../services/inference/core/ports.ts';
 import { defaultStateDirectory, modelDirectories, modelKeyFile } from '../model-directories.ts';
 import { chooseSetting } from '../models/bench-choice.ts';
@@ -57,6 +58,12 @@ export function registerModelsBench(models: Command): void {
     .action((name: string, options: BenchOptions) => bench(name, options));
 }
 
+/** As it is run on the pictures of most cameras. */
+function inShapeOfCamera(model: LoadedModel): LoadedModel {
+  const manifest = withInputSize(model.manifest, inputSizeOfAspect(model.manifest, 16, 9));
+  return { ...model, manifest, bytes: resizeOnnxInput(model.bytes, manifest.input) };
+}
+
 async function bench(name: string, options: BenchOptions): Promise<void> {
   const { modelsDir, batch: batches, provider: providers, runs, rounds, json } = options;
   const stateDir = resolve(
@@ -66,7 +73,7 @@ async function bench(name: string, options: BenchOptions): Promise<void> {
   const library = createModelLibrary({ directories, publicKeyFile: modelKeyFile(process.env) });
   const loaded = await library.load(name);
   const shaped = withInputShape(loaded.manifest, options.inputShape);
-  const model = { ...loaded, manifest: withInputSize(shaped, inputSizeOfAspect(shaped, 16, 9)) };
+  const model = shapeOf(shaped.input) === 'fixed' ? loaded : inShapeOfCamera({ ...loaded, manifest: shaped });
   const usual = { threads: usualWorkers(), provider: 'cpu' } as const;
   const threads = options.threads ?? Array.from({ length: availableParallelism() }, (_, index) => index + 1);
   const all = await benchModel(model, { threads, batches, providers, runs, rounds });

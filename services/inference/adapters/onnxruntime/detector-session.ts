@@ -7,7 +7,6 @@ import type { OutputTensors } from '../../core/decoders/decoder.ts';
 import { createCandidateList } from '../../core/detections.ts';
 import { createInputWriter } from '../../core/input-writer.ts';
 import type { ModelManifest, ScoreRules } from '../../core/model.ts';
-import { resizeOnnxInput } from '../../core/onnx-input-size.ts';
 import { rewriteOnnx } from '../../core/onnx-rewrite.ts';
 import { suppressNonMaxima } from '../../core/non-max-suppression.ts';
 import type { ExecutionProvider, ImageDetections } from '../../core/ports.ts';
@@ -157,9 +156,8 @@ export async function createRuntimeSession(
   provider: ExecutionProvider,
 ): Promise<InferenceSession> {
   try {
-    const sized = resizeOnnxInput(bytes, manifest.input);
     // Measured on processors alone; elsewhere the runtime gets the file as it stands.
-    const fed = provider === 'cpu' ? rewriteOnnx(sized, { mayTranspose: manifest.family === 'yolox' }) : sized;
+    const fed = provider === 'cpu' ? rewriteOnnx(bytes, { mayTranspose: manifest.family === 'yolox' }) : bytes;
     return await InferenceSession.create(fed, { ...sessionOptions, executionProviders: [provider] });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

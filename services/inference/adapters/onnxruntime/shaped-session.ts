@@ -3,6 +3,7 @@ import type { SizePx } from '#shared/core/inference-geometry';
 import { inputSizeFor, shapeOf } from '#shared/core/input-shape';
 import type { ModelManifest, ScoreRules } from '../../core/model.ts';
 import { inputSizeOfAspect, withInputSize } from '../../core/model-shape.ts';
+import { resizeOnnxInput } from '../../core/onnx-input-size.ts';
 import type { ExecutionProvider } from '../../core/ports.ts';
 import { openDetectorSession, type DetectorSession } from './detector-session.ts';
 
@@ -25,6 +26,10 @@ export async function openShapedSession(
   /** Used longest ago first. */
   const sessions = new Map<string, DetectorSession>();
 
+  function open(sized: ModelManifest): Promise<DetectorSession> {
+    return openDetectorSession(resizeOnnxInput(bytes, sized.input), sized, rules, provider);
+  }
+
   async function sessionFor(size: SizePx): Promise<DetectorSession> {
     const key = `${size.widthPx}x${size.heightPx}`;
     const known = sessions.get(key);
@@ -34,7 +39,7 @@ export async function openShapedSession(
       sessions.delete(oldest[0]);
       await oldest[1].close();
     }
-    const session = known ?? (await openDetectorSession(bytes, withInputSize(manifest, size), rules, provider));
+    const session = known ?? (await open(withInputSize(manifest, size)));
     sessions.set(key, session);
     return session;
   }
@@ -53,9 +58,9 @@ export async function openShapedSession(
       return (await sessionFor(inputSizeFor(image, input))).detect(image);
     },
     async close() {
-      const open = [...sessions.values()];
+      const all = [...sessions.values()];
       sessions.clear();
-      for (const session of open) await session.close();
+      for (const session of all) await session.close();
     },
   };
 }
