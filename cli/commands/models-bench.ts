@@ -5,7 +5,7 @@ import { AppError } from '#shared/core/errors';
 import { inputShapes, shapeOf, type InputShape } from '#shared/core/input-shape';
 import { createModelLibrary, type LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
 import { usualWorkers } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
-import { inputSizeOfAspect, withInputShape, withInputSize } from '../../services/inference/core/model-shape.ts';
+import { inputSizeOfAspect, withInputSize } from '../../services/inference/core/model-shape.ts';
 import { resizeOnnxInput } from '../../services/inference/core/onnx-input-size.ts';
 import { executionProviders, type ExecutionProvider } from '../../services/inference/core/ports.ts';
 import { defaultStateDirectory, modelDirectories, modelKeyFile } from '../model-directories.ts';
@@ -70,10 +70,11 @@ async function bench(name: string, options: BenchOptions): Promise<void> {
     options.stateDir ?? process.env['SIGHTLINE_STATE_DIR'] ?? defaultStateDirectory(process.env),
   );
   const directories = modelDirectories({ modelsDir, stateDir }, process.env);
-  const library = createModelLibrary({ directories, publicKeyFile: modelKeyFile(process.env) });
+  const library = createModelLibrary({
+    ...{ directories, publicKeyFile: modelKeyFile(process.env), inputShape: options.inputShape },
+  });
   const loaded = await library.load(name);
-  const shaped = withInputShape(loaded.manifest, options.inputShape);
-  const model = shapeOf(shaped.input) === 'fixed' ? loaded : inShapeOfCamera({ ...loaded, manifest: shaped });
+  const model = shapeOf(loaded.manifest.input) === 'fixed' ? loaded : inShapeOfCamera(loaded);
   const usual = { threads: usualWorkers(), provider: 'cpu' } as const;
   const threads = options.threads ?? Array.from({ length: availableParallelism() }, (_, index) => index + 1);
   const all = await benchModel(model, { threads, batches, providers, runs, rounds });

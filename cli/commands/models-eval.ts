@@ -1,7 +1,6 @@
 import { Option, type Command } from 'commander';
 import { inputShapes, type InputShape } from '#shared/core/input-shape';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
-import { withInputShape } from '../../services/inference/core/model-shape.ts';
 import { modelDirectories, modelKeyFile } from '../model-directories.ts';
 import { evalModel } from '../models/eval-model.ts';
 import { silentLogger } from '../models/silent-logger.ts';
@@ -41,9 +40,10 @@ export function registerModelsEval(models: Command): void {
 
 async function evaluate(options: EvalCommandOptions): Promise<void> {
   const directories = modelDirectories({ modelsDir: options.modelsDir }, process.env);
-  const library = createModelLibrary({ directories, publicKeyFile: modelKeyFile(process.env) });
-  const loaded = await library.load(options.model);
-  const model = { ...loaded, manifest: withInputShape(loaded.manifest, options.inputShape) };
+  const library = createModelLibrary({
+    ...{ directories, publicKeyFile: modelKeyFile(process.env), inputShape: options.inputShape },
+  });
+  const model = await library.load(options.model);
   const isShown = process.stderr.isTTY && options.json !== true;
   const accuracy = await evalModel({
     model,

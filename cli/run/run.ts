@@ -15,8 +15,7 @@ import { systemClock } from '#shared/runtime/system-clock';
 import { openSqliteEpochStore } from '#shared/store/sqlite-epoch-store';
 import { openDriftWatch } from '../models/drift.ts';
 import { createEngineMaker } from '../models/engine-maker.ts';
-import { createModelLibrary, type LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
-import { withInputShape } from '../../services/inference/core/model-shape.ts';
+import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
 import type { CameraSnapshot } from '../../services/ingest/core/camera-supervisor.ts';
@@ -77,15 +76,12 @@ export async function run(request: RunRequest): Promise<void> {
   const library = createModelLibrary({
     directories: modelDirectories({ modelsDir: settings.models_dir, stateDir }, process.env),
     publicKeyFile: settings.model_key_file,
+    inputShape: settings.input_shape,
   });
   const isServed = servesControl(settings);
   const rollout = await openRunRollout(library, { setting: settings.model, stateDir, isServed });
   const { chosen } = rollout;
-  const shaped = (loaded: LoadedModel): LoadedModel => ({
-    ...loaded,
-    manifest: withInputShape(loaded.manifest, settings.input_shape),
-  });
-  const model = shaped(await library.load(chosen.nameOrPath));
+  const model = await library.load(chosen.nameOrPath);
   if (chosen.reason !== undefined) logger.info({ model: model.manifest.name }, chosen.reason);
   // After the model: a demo clip may be a long download, and without a model it would be for nothing.
   const cameras = named.length > 0 ? named : [await demoCamera(settings, stateDir, logger)];
@@ -133,7 +129,7 @@ export async function run(request: RunRequest): Promise<void> {
     cameras,
     openSource,
     engine,
-    openEngine: async (ref) => engineOf(shaped(await loadVersion(ref))),
+    openEngine: async (ref) => engineOf(await loadVersion(ref)),
     ...(drift && { drift }),
     epochs: await openSqliteEpochStore(stateDir),
     pool,

@@ -37,6 +37,7 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const library = createModelLibrary({
       directories: modelDirectories({ modelsDir, stateDir }, process.env),
       publicKeyFile: settings.model_key_file,
+      inputShape: settings.input_shape,
     });
     const { nameOrPath, reason } = await chooseModel(library, settings.model);
     logger.info({ model: nameOrPath, ...(reason === undefined ? {} : { reason }) }, 'model');

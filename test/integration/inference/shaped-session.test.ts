@@ -1,7 +1,11 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PlanarImage } from '#shared/core/frame';
 import { placeImage } from '#shared/core/inference-geometry';
 import { openShapedSession } from '../../../services/inference/adapters/onnxruntime/shaped-session.ts';
+import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
 import { withInputShape } from '../../../services/inference/core/model-shape.ts';
 import { scoreRules } from '../../../services/inference/core/score-rules.ts';
 import { objectsOf } from '../../../services/inference/detection-record.ts';
@@ -10,6 +14,7 @@ import { picodetManifest, yoloxManifest } from '../../support/manifests.ts';
 import { testModelLibrary } from '../../support/models.ts';
 import { encodeStemModel } from '../../support/onnx-models.ts';
 import { testDataPath } from '../../support/test-data.ts';
+import { writeTinyModel } from '../../support/tiny-model.ts';
 
 const weights = Float32Array.from({ length: 6 * 12 * 9 }, (_, index) => Math.sin(index));
 /** What encodeStemModel makes, as a detector of one class. */
@@ -88,4 +93,16 @@ describe.skipIf(library === undefined)('yolox_nano on photos', () => {
       }
     },
   );
+});
+
+test('a setting takes the place of what the manifest says of the shape', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'sightline-shape-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const manifest = await writeTinyModel(directory);
+  const shapeAfter = async (inputShape?: 'trim' | 'fit') =>
+    (await createModelLibrary({ directories: [directory], inputShape }).load(manifest)).manifest.input.resize;
+  expect(await shapeAfter()).toMatchObject({ shape: 'fixed' });
+  await writeFile(manifest, (await readFile(manifest, 'utf8')).replace('pad_value: 114', 'pad_value: 114, shape: fit'));
+  expect(await shapeAfter()).toMatchObject({ shape: 'fit' });
+  expect(await shapeAfter('trim')).toMatchObject({ shape: 'trim' });
 });
