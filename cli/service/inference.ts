@@ -75,7 +75,7 @@ export async function runInference(request: ServiceRequest): Promise<void> {
       ...{ stage: inference.stage, clock, logger },
     });
     const worker = createInferenceWorker({
-      ...{ connection, inference, rollouts },
+      ...{ connection, inference, rollouts, ...(drift && { drift }) },
       // One more than there are workers is decoded while those are run; another waits ready.
       maxInFlight: engine.workers + 2,
       group: `${prefix}.inference`,

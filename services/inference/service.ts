@@ -24,7 +24,7 @@ export interface InferenceServiceOptions {
   /** Takes the record of a shadow run. What the frame's own record waits for never waits for this. */
   readonly onShadow?: (record: DetectionFrame) => Promise<void>;
   /** Follows what cameras show and the model makes of it. */
-  readonly drift?: DriftWatch;
+  readonly drift?: Pick<DriftWatch, 'add'>;
   /** How long the version before stays loaded after a change. Default 5 minutes: by then somebody has seen whether the new one is any good. */
   readonly keepWarmMs?: number;
   readonly producer: ProducerRecord;
