@@ -1,16 +1,26 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { defaultStateDirectory } from '../model-directories.ts';
+import { AppError } from '#shared/core/errors';
+import { stateDirectory } from '../model-directories.ts';
 import { pythonPackages, runPythonTool } from '../models/python-tool.ts';
 
 /** Commands whose work is done by Python; their options are the tool's own, `--help` too. */
 const tools = {
   quantise: 'int8 form of a model, kept only if it is as good and faster on this machine (--help: its options)',
   convert:
-    'ONNX or TorchScript to ONNX: newer opset, half precision, batch size, normalisation and suppression in the graph; outputs are compared',
+    'ONNX, TorchScript, TFLite or TensorFlow to ONNX, TFLite or Core ML: opset, half precision, batch, normalisation and suppression in the graph; outputs are compared',
 } as const;
 
-/** What PyTorch writes is read with PyTorch, which is ten times what the other tools need. */
-const torchFile = /\.(?:pt|pth|torchscript)$/i;
+/** What each kind of file is read or written with, besides the tools' own packages; each is large, and none reads what another writes. */
+const converters = [
+  { packages: pythonPackages.training, handles: (file: string) => /\.(?:pt|pth|torchscript)$/i.test(file) },
+  {
+    packages: pythonPackages.tensorflow,
+    handles: (file: string) => /\.tflite$/i.test(file) || existsSync(join(file, 'saved_model.pb')),
+  },
+  { packages: pythonPackages.coreml, handles: (file: string) => /\.mlpackage\/?$/i.test(file) },
+] as const;
 
 /** `sightline models quantise|convert`. */
 export function registerModelTools(models: Command): void {
@@ -24,12 +34,19 @@ export function registerModelTools(models: Command): void {
       .action(async (options: readonly string[]) => {
         const named = process.env['SIGHTLINE_PYTHON'];
         const source = {
-          stateDir: defaultStateDirectory(process.env),
+          stateDir: stateDirectory(undefined, process.env),
           python: named === undefined || named === '' ? undefined : named,
         };
-        const isTorch = options.some((option) => torchFile.test(option));
-        const packages = isTorch ? pythonPackages.training : pythonPackages.tools;
-        process.exitCode = await runPythonTool(source, packages, name, options);
+        process.exitCode = await runPythonTool(source, packagesFor(options), name, options);
       });
   }
+}
+
+function packagesFor(options: readonly string[]): Parameters<typeof runPythonTool>[1] {
+  const needed = converters.filter(({ handles }) => options.some((option) => handles(option)));
+  if (needed.length > 1)
+    throw new AppError('SIGHTLINE_USAGE', 'no converter reads the one and writes the other', {
+      action: 'Convert in two steps: first to a file that ends in .onnx, then from that one.',
+    });
+  return needed[0]?.packages ?? pythonPackages.tools;
 }

@@ -16,6 +16,8 @@ interface PythonPackages {
 
 export const pythonPackages = {
   tools: { requirements: 'requirements.txt', installedSize: '350 MB' },
+  tensorflow: { requirements: 'requirements-tensorflow.txt', installedSize: '2 GB' },
+  coreml: { requirements: 'requirements-coreml.txt', installedSize: '500 MB' },
   training: { requirements: 'requirements-training.txt', installedSize: '4 GB: PyTorch brings NVIDIA libraries' },
 } as const satisfies Readonly<Record<string, PythonPackages>>;
 
