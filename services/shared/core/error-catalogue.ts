@@ -354,6 +354,12 @@ export const errorCatalogue = {
     action:
       'The table above says by how much. Give it more time (--minutes), more and longer clips, a better teacher, or another size.',
   },
+  SIGHTLINE_MODEL_UNQUANTISABLE: {
+    exitCode: 3,
+    summary: 'The model cannot be made int8 here; the message says what about it.',
+    action:
+      'Take another model, or another form of this one: one picture as NCHW float32, convolutions, boxes as its outputs.',
+  },
   SIGHTLINE_CONVERSION_REFUSED: {
     exitCode: 1,
     summary: 'A model was not converted: a step refused it, or the outputs of the two differ by more than is allowed. Nothing was written.',

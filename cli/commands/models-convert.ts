@@ -5,13 +5,6 @@ import { AppError } from '#shared/core/errors';
 import { stateDirectory } from '../model-directories.ts';
 import { pythonPackages, runPythonTool } from '../models/python-tool.ts';
 
-/** Commands whose work is done by Python; their options are the tool's own, `--help` too. */
-const tools = {
-  quantise: 'int8 form of a model, kept only if it is as good and faster on this machine (--help: its options)',
-  convert:
-    'ONNX, TorchScript, TFLite or TensorFlow to ONNX, TFLite or Core ML: opset, half precision, batch, normalisation and suppression in the graph; outputs are compared',
-} as const;
-
 /** What each kind of file is read or written with, besides the tools' own packages; each is large, and none reads what another writes. */
 const converters = [
   { packages: pythonPackages.training, handles: (file: string) => /\.(?:pt|pth|torchscript)$/i.test(file) },
@@ -22,24 +15,24 @@ const converters = [
   { packages: pythonPackages.coreml, handles: (file: string) => /\.mlpackage\/?$/i.test(file) },
 ] as const;
 
-/** `sightline models quantise|convert`. */
-export function registerModelTools(models: Command): void {
-  for (const [name, description] of Object.entries(tools)) {
-    models
-      .command(name)
-      .description(description)
-      .helpOption(false)
-      .allowUnknownOption()
-      .argument('[options...]')
-      .action(async (options: readonly string[]) => {
-        const named = process.env['SIGHTLINE_PYTHON'];
-        const source = {
-          stateDir: stateDirectory(undefined, process.env),
-          python: named === undefined || named === '' ? undefined : named,
-        };
-        process.exitCode = await runPythonTool(source, packagesFor(options), name, options);
-      });
-  }
+/** `sightline models convert`: its work is done by Python, and its options are the tool's own, `--help` too. */
+export function registerModelsConvert(models: Command): void {
+  models
+    .command('convert')
+    .description(
+      'ONNX, TorchScript, TFLite or TensorFlow to ONNX, TFLite or Core ML: opset, half precision, batch, normalisation and suppression in the graph; outputs are compared',
+    )
+    .helpOption(false)
+    .allowUnknownOption()
+    .argument('[options...]')
+    .action(async (options: readonly string[]) => {
+      const named = process.env['SIGHTLINE_PYTHON'];
+      const source = {
+        stateDir: stateDirectory(undefined, process.env),
+        python: named === undefined || named === '' ? undefined : named,
+      };
+      process.exitCode = await runPythonTool(source, packagesFor(options), 'convert', options);
+    });
 }
 
 function packagesFor(options: readonly string[]): Parameters<typeof runPythonTool>[1] {
