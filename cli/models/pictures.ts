@@ -1,12 +1,14 @@
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { AppError } from '#shared/core/errors';
+import { AppError, toAppError } from '#shared/core/errors';
+import type { SizePx } from '#shared/core/inference-geometry';
 import type { ModelInput } from '../../services/inference/core/model.ts';
 import { createInputWriter } from '../../services/inference/core/input-writer.ts';
 import { extractFrames } from './distil/clip-frames.ts';
 import type { Picture } from './eval-model.ts';
 import { clipDurationSeconds, picturePixels, pictureSize } from './picture-pixels.ts';
 
+const probesAtOnce = 4;
 const pictureExtensions = new Set(['.jpg', '.jpeg', '.png']);
 
 /** At most so many pictures, spread evenly over a folder of them or a clip. */
@@ -49,13 +51,25 @@ export async function writeInputs(
   return files;
 }
 
-/** The pictures of a folder as those of annotations are named. */
+/** The pictures of a folder as those of annotations are named. What is named so and is none is left out: a folder of thousands has one. */
 export async function unlabelledPictures(directory: string, most: number): Promise<readonly Picture[]> {
   const files = await findPictures(directory, most, directory);
-  return Promise.all(
-    files.map(async (file, id) => {
-      const { widthPx, heightPx } = await pictureSize(file);
-      return { id, file_name: file.slice(directory.length).replace(/^\/+/, ''), width: widthPx, height: heightPx };
-    }),
-  );
+  const sizes = new Map<string, SizePx>();
+  let next = 0;
+  // Each is a process: a few at once.
+  const readers = Array.from({ length: probesAtOnce }, async () => {
+    for (let file = files[next++]; file !== undefined; file = files[next++]) {
+      const size = await pictureSize(file).catch((thrown: unknown) => {
+        if (toAppError(thrown).code !== 'SIGHTLINE_USAGE') throw thrown;
+        return undefined;
+      });
+      if (size !== undefined) sizes.set(file, size);
+    }
+  });
+  await Promise.all(readers);
+  return files.flatMap((file, id) => {
+    const size = sizes.get(file);
+    const name = file.slice(directory.length).replace(/^\/+/, '');
+    return size === undefined ? [] : [{ id, file_name: name, width: size.widthPx, height: size.heightPx }];
+  });
 }

@@ -1,22 +1,18 @@
 """From ONNX, TorchScript, TFLite and TensorFlow to ONNX, and from any of them to TFLite and Core ML, with the outputs held against the original's: newer
 opset, half precision, batch size, normalisation, and decoding with suppression inside the graph.
 
-    sightline models convert IN.onnx OUT.onnx [--opset 17] [--fp16] [--batch 4 | --batch dynamic] [--mean 123.7,116.3,103.5 --std 58.4,57.1,57.4]
-    sightline models convert IN.onnx OUT.onnx --nms yolox [--strides 8,16,32] [--score 0.05] [--overlap 0.45]
-    sightline models convert IN.pt OUT.onnx --size 640x640             (TorchScript)
-    sightline models convert IN.tflite OUT.onnx                        (TFLite; a folder with saved_model.pb: TensorFlow)
-    sightline models convert IN.onnx OUT.tflite [--fp16]
-    sightline models convert IN.onnx OUT.mlpackage [--fp16]            (Core ML, of which outputs can be compared on macOS alone)
+    python convert.py IN OUT [options]
 
-With --mean and --std the new model takes pixels 0..255 in the same channel order. Compared on noise, and on pictures where --picture names some.
-Exit code 1 and no file where the outputs differ by more than --tolerance, or where a step refuses: SIGHTLINE_CONVERSION_REFUSED.
+What `sightline models convert` does and is told in its help. Lines of JSON come out: what was found, then the whole as one object.
 """
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -97,9 +93,8 @@ def to_half(model: onnx.ModelProto, knows_shapes: bool) -> onnx.ModelProto:
     return sorter.model
 
 
-def say(args: argparse.Namespace, line: str) -> None:
-    if not args.json:
-        print(line)
+def say(line: str) -> None:
+    print(json.dumps({"kind": "said", "text": line}), flush=True)
 
 
 def numbers(text: str) -> list[float]:
@@ -181,7 +176,7 @@ def compare_plain(args: argparse.Namespace, original: Run, made: Run, shape: lis
         for at, (one, other) in enumerate(zip(expected, got)):
             if other.shape[0] != one.shape[0] * count or other.shape[1:] != one.shape[1:]:
                 raise Refused(f"output {at} is {list(other.shape)} for {count} pictures, was {list(one.shape)}: a shape inside the graph is fixed")
-            say(args, parity.compare(args.report, at, one, np.split(other, count)))
+            say(parity.compare(args.report, at, one, np.split(other, count)))
     if not parity.is_held():
         raise Refused(f"{parity.worst:.2e} {parity.measure()} is above {parity.tolerance}")
 
@@ -193,7 +188,7 @@ def compare_boxes(args: argparse.Namespace, original: Run, made: Run, shape: lis
         got = made(pixels)[0][0]
         alone, worst = fold_nms.differences(expected, got)
         args.report["boxes"].append({"by_hand": len(expected), "from_graph": len(got), "alone": alone, "largest": worst})
-        say(args, f"{len(expected)} boxes by hand, {len(got)} from the graph; {alone} that only one of both has, the others differ by at most {worst:.2e}")
+        say(f"{len(expected)} boxes by hand, {len(got)} from the graph; {alone} that only one of both has, the others differ by at most {worst:.2e}")
         total += len(expected)
         if alone > 0 or worst > 0.05:
             raise Refused("the boxes are not the same")
@@ -240,11 +235,10 @@ def convert_away(args: argparse.Namespace, model: onnx.ModelProto, original: Run
     args.report |= {"size_before": size, "size_after": after, "compared": run is not None, "written": str(args.target)}
     if run is None:
         args.report["code"] = "SIGHTLINE_CONVERSION_UNCHECKED"
-        print("[SIGHTLINE_CONVERSION_UNCHECKED]: only macOS runs Core ML, so the outputs were not compared here", file=sys.stderr)
     if is_lite and convert_targets.colours_last(np.zeros(shape)).shape != tuple(shape):
-        say(args, f"input {shape} -> {list(convert_targets.colours_last(np.zeros(shape)).shape)}: colours last, as everything is in TFLite")
-    say(args, f"size {size / 1024:.0f} KB -> {after / 1024:.0f} KB")
-    say(args, f"written: {args.target}")
+        say(f"input {shape} -> {list(convert_targets.colours_last(np.zeros(shape)).shape)}: colours last, as everything is in TFLite")
+    say(f"size {size / 1024:.0f} KB -> {after / 1024:.0f} KB")
+    say(f"written: {args.target}")
 
 
 def unfolded(args: argparse.Namespace, pixels: np.ndarray) -> np.ndarray:
@@ -288,13 +282,13 @@ def convert(args: argparse.Namespace) -> None:
     else:
         compare_boxes(args, original, runner(content), shape)
     args.report |= {"size_before": size, "size_after": len(content), "opset": model.opset_import[0].version, "written": str(args.target)}
-    say(args, f"size {size / 1024:.0f} KB -> {len(content) / 1024:.0f} KB, opset {model.opset_import[0].version}")
+    say(f"size {size / 1024:.0f} KB -> {len(content) / 1024:.0f} KB, opset {model.opset_import[0].version}")
     args.target.write_bytes(content)
-    say(args, f"written: {args.target}")
+    say(f"written: {args.target}")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="sightline models convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--opset", type=int, help="from other frameworks 17 where nothing is said")
@@ -310,22 +304,18 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=100, help="most boxes of one class")
     parser.add_argument("--picture", type=Path, action="append", default=[], help="compare on this one too; may be given again")
     parser.add_argument("--tolerance", type=float, help=f"default {SAME_TOLERANCE} of the largest value; with --fp16 {HALF_TOLERANCE} of the deviation, in the mean square")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
-    args.report = {"written": None, "refused": None, "outputs": [], "boxes": []}
-    if (args.mean is None) != (args.std is None):
-        parser.error("--mean and --std go together")
-    if args.nms is not None and (args.batch is not None or args.mean is not None or args.fp16):
-        parser.error("--nms goes alone: convert in two steps")
+    args.report = {"written": None, "refused": None, "code": None, "compared": True, "outputs": [], "boxes": []}
     try:
         convert(args)
-    except Refused as refusal:
-        args.report["refused"] = str(refusal)
+    # Besides ours, what onnx and the runtime raise of a model that they cannot do with.
+    except Exception as refusal:
+        if os.environ.get("SIGHTLINE_DEBUG"):
+            traceback.print_exc()
+        args.report["refused"] = str(refusal) if isinstance(refusal, Refused) else f"{type(refusal).__name__}: {(str(refusal).splitlines() or [''])[0][:300]}"
         args.report["code"] = "SIGHTLINE_CONVERSION_REFUSED"
-        say(args, f"REFUSED [SIGHTLINE_CONVERSION_REFUSED]: {refusal}")
-    if args.json:
-        print(json.dumps(args.report))
-    return 0 if args.report["refused"] is None else 1
+    print(json.dumps({"kind": "done", **args.report}), flush=True)
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '#shared/core/errors';
 import type { ModelManifest } from '../../../services/inference/core/model.ts';
+import { withInputShape } from '../../../services/inference/core/model-shape.ts';
 import type { VerifiedModel } from '../../../services/inference/core/ports.ts';
 import { evaluateCoco, type ClassAccuracy } from '../coco-evaluation.ts';
 import { measureCosts } from '../distil/judged-model.ts';
@@ -72,7 +73,8 @@ export async function quantiseModel(options: QuantiseOptions): Promise<QuantiseO
   await writeFile(source, model.bytes);
   const common = {
     ...{ manifest: model.manifest, source, workDirectory, python: options.python },
-    calibration: await writeInputs(pictures, model.manifest.input, workDirectory),
+    // All of one size, whatever shape pictures are run in later.
+    calibration: await writeInputs(pictures, withInputShape(model.manifest, 'fixed').input, workDirectory),
     onProgress: (done: number, total: number) => onProgress(`convolution ${done} of ${total}`),
   };
   const judge = await judgeOf(options);

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
@@ -44,4 +45,12 @@ test('one that no converter reads and writes at once is told before anything is 
   const run = await startSightline(['models', 'convert', 'network.pt', 'network.tflite']).finished;
   expectFailure(run, 'SIGHTLINE_USAGE', 2);
   expect(run.stderr).toContain('in two steps');
+});
+
+test('a file that is damaged is told as such before any converter reads it', async () => {
+  const directory = await temporaryDirectory();
+  const source = path.join(directory, 'torn.onnx');
+  await writeFile(source, 'no model');
+  const run = await startSightline(['models', 'convert', source, path.join(directory, 'out.tflite')]).finished;
+  expectFailure(run, 'SIGHTLINE_MODEL_CORRUPT', 3);
 });
