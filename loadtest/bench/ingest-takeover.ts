@@ -110,14 +110,18 @@ async function main(): Promise<void> {
   const settings = settingsOf(meeting);
   await initialise(connection, { settings, logger: stderrLogger, signal: AbortSignal.timeout(60_000) });
   const names = Array.from({ length: cameraCount }, () => `camera-${randomBytes(4).toString('hex')}`);
-  const server = await startRtspServer({ mounts: Object.fromEntries(names.map((name) => [`/${name}`, clip])) });
-  undo.push(() => server.stop());
-  const urlOf = (name: string): string => `rtsp://127.0.0.1:${String(server.port)}/${name}`;
+  // One server each: a camera does not wait for another one to answer.
+  const urls = new Map<string, string>();
+  for (const name of names) {
+    const server = await startRtspServer({ clip });
+    undo.push(() => server.stop());
+    urls.set(name, server.url);
+  }
   const config = join(folder, 'ingest.yaml');
   // JSON is YAML too.
   await writeFile(
     config,
-    JSON.stringify({ cameras: Object.fromEntries(names.map((id) => [id, { url: urlOf(id), fps: 5 }])) }),
+    JSON.stringify({ cameras: Object.fromEntries(names.map((id) => [id, { url: urls.get(id), fps: 5 }])) }),
   );
 
   const unfollow = new AbortController();
