@@ -15,7 +15,7 @@ export interface AvroRecordSchema {
 /** The records that a run leaves behind, in files or on topics. */
 export type ResultName = 'detection-frame' | 'camera-status';
 export type SchemaName =
-  ResultName | 'frame' | 'camera-claim' | 'ingest-presence' | 'camera-registration' | 'model-info';
+  ResultName | 'frame' | 'camera-claim' | 'ingest-presence' | 'camera-registration' | 'model-info' | 'drift-state';
 
 export interface SchemaEntry {
   readonly name: SchemaName;
@@ -41,6 +41,7 @@ export const schemas: Readonly<Record<SchemaName, SchemaEntry>> = {
   'ingest-presence': loadSchema('ingest-presence', 1, './ingest-presence.avsc'),
   'camera-registration': loadSchema('camera-registration', 1, './camera-registration.avsc'),
   'model-info': loadSchema('model-info', 1, './model-info.avsc'),
+  'drift-state': loadSchema('drift-state', 1, './drift-state.avsc'),
 };
 
 /** A version as it was released; the files of the ledger never change. */

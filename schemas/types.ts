@@ -291,3 +291,46 @@ export interface ModelInfo {
   readonly changed_by: string;
   readonly change_reason: string;
 }
+
+/** Counts in bins: of the reference, and of the parts of the window one after the other. */
+export interface DriftHistogramRecord {
+  readonly reference: readonly number[];
+  readonly slots: readonly number[];
+}
+
+export interface DriftClassRecord {
+  readonly class_name: string;
+  readonly scores: DriftHistogramRecord;
+  readonly counts: DriftHistogramRecord;
+}
+
+export type DriftMeasureName = 'UNKNOWN' | 'SCORES' | 'COUNTS' | 'BRIGHTNESS';
+
+export interface DriftChangeRecord {
+  readonly time: number;
+  readonly model_digest: string;
+  readonly measure: DriftMeasureName;
+  /** Null for brightness. */
+  readonly class_name: string | null;
+  readonly psi: number;
+  readonly is_over: boolean;
+}
+
+/** What is known of a camera for finding drift; on a compacted topic, so that whoever has the camera next goes on from there. */
+export interface DriftState {
+  readonly camera_id: string;
+  readonly time: number;
+  readonly model_digest: string;
+  readonly window_ms: number;
+  readonly slot: number;
+  readonly slot_start: number;
+  readonly slots_filled: number;
+  readonly has_reference: boolean;
+  readonly frames: DriftHistogramRecord;
+  readonly brightness: DriftHistogramRecord;
+  readonly classes: readonly DriftClassRecord[];
+  /** `scores/person`, `brightness/`. */
+  readonly drifting: readonly string[];
+  /** The last ones, oldest first. */
+  readonly changes: readonly DriftChangeRecord[];
+}

@@ -1,9 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { AppError } from '#shared/core/errors';
-import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import { inputShapes, shapeOf, type InputShape } from '#shared/core/input-shape';
+import { createModelLibrary, type LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
 import { usualWorkers } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
+import { inputSizeOfAspect, withInputSize } from '../../services/inference/core/model-shape.ts';
+import { resizeOnnxInput } from '../../services/inference/core/onnx-input-size.ts';
 import { executionProviders, type ExecutionProvider } from '../../services/inference/core/ports.ts';
 import { defaultStateDirectory, modelDirectories, modelKeyFile } from '../model-directories.ts';
 import { chooseSetting } from '../models/bench-choice.ts';
@@ -16,6 +19,7 @@ interface BenchOptions {
   readonly threads?: readonly number[];
   readonly batch: readonly number[];
   readonly provider: readonly ExecutionProvider[];
+  readonly inputShape?: InputShape;
   readonly runs: number;
   readonly rounds: number;
   readonly write?: true;
@@ -39,6 +43,11 @@ export function registerModelsBench(models: Command): void {
     .option('--threads <a,b>', 'runs at once (default: 1 to all processors)', listOf(positiveWhole))
     .option('--batch <a,b>', 'pictures in one run', listOf(positiveWhole), [1])
     .option('--provider <a,b>', executionProviders.join(', '), listOf(provider), ['cpu'])
+    .addOption(
+      new Option('--input-shape <shape>', "shape of a 16:9 picture's run (default: the manifest's)").choices(
+        inputShapes,
+      ),
+    )
     .option('--runs <n>', 'runs of each thread in a round', positiveWhole, 100)
     .option('--rounds <n>', 'rounds over all settings', positiveWhole, 5)
     .option('--write', 'keep the best setting for runs and services on this machine')
@@ -49,13 +58,23 @@ export function registerModelsBench(models: Command): void {
     .action((name: string, options: BenchOptions) => bench(name, options));
 }
 
+/** As it is run on the pictures of most cameras. */
+function inShapeOfCamera(model: LoadedModel): LoadedModel {
+  const manifest = withInputSize(model.manifest, inputSizeOfAspect(model.manifest, 16, 9));
+  return { ...model, manifest, bytes: resizeOnnxInput(model.bytes, manifest.input) };
+}
+
 async function bench(name: string, options: BenchOptions): Promise<void> {
   const { modelsDir, batch: batches, provider: providers, runs, rounds, json } = options;
   const stateDir = resolve(
     options.stateDir ?? process.env['SIGHTLINE_STATE_DIR'] ?? defaultStateDirectory(process.env),
   );
   const directories = modelDirectories({ modelsDir, stateDir }, process.env);
-  const model = await createModelLibrary({ directories, publicKeyFile: modelKeyFile(process.env) }).load(name);
+  const library = createModelLibrary({
+    ...{ directories, publicKeyFile: modelKeyFile(process.env), inputShape: options.inputShape },
+  });
+  const loaded = await library.load(name);
+  const model = shapeOf(loaded.manifest.input) === 'fixed' ? loaded : inShapeOfCamera(loaded);
   const usual = { threads: usualWorkers(), provider: 'cpu' } as const;
   const threads = options.threads ?? Array.from({ length: availableParallelism() }, (_, index) => index + 1);
   const all = await benchModel(model, { threads, batches, providers, runs, rounds });

@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { inputShapes, type InputShape } from '#shared/core/input-shape';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { modelDirectories, modelKeyFile } from '../model-directories.ts';
 import { evalModel } from '../models/eval-model.ts';
@@ -12,6 +13,7 @@ interface EvalCommandOptions {
   readonly annotations: string;
   readonly scoreFloor: number;
   readonly nmsIou?: number;
+  readonly inputShape?: InputShape;
   readonly modelsDir?: string;
   readonly json?: true;
 }
@@ -26,6 +28,11 @@ export function registerModelsEval(models: Command): void {
     .requiredOption('--annotations <file>', "their labels in COCO's JSON")
     .option('--score-floor <share>', 'boxes below it are not looked at', share, 0.01)
     .option('--nms-iou <share>', "overlap of two boxes that are one object (default: the manifest's)", share)
+    .addOption(
+      new Option('--input-shape <shape>', "shape that pictures are run in (default: the manifest's)").choices(
+        inputShapes,
+      ),
+    )
     .option('--models-dir <directory>', 'look here first')
     .option('--json', 'print one JSON object')
     .action((options: EvalCommandOptions) => evaluate(options));
@@ -33,7 +40,10 @@ export function registerModelsEval(models: Command): void {
 
 async function evaluate(options: EvalCommandOptions): Promise<void> {
   const directories = modelDirectories({ modelsDir: options.modelsDir }, process.env);
-  const model = await createModelLibrary({ directories, publicKeyFile: modelKeyFile(process.env) }).load(options.model);
+  const library = createModelLibrary({
+    ...{ directories, publicKeyFile: modelKeyFile(process.env), inputShape: options.inputShape },
+  });
+  const model = await library.load(options.model);
   const isShown = process.stderr.isTTY && options.json !== true;
   const accuracy = await evalModel({
     model,

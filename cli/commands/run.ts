@@ -10,6 +10,7 @@ interface RunFlags {
   readonly model?: string;
   readonly modelsDir?: string;
   readonly provider?: string;
+  readonly inputShape?: string;
   readonly threshold?: number;
   readonly threads?: number;
   readonly fps?: number;
@@ -55,6 +56,10 @@ export function registerRunCommand(program: Command): void {
     )
     .option('--models-dir <dir>', 'where models are looked for first')
     .option('--provider <name>', 'where the model runs: cpu, cuda, tensorrt, coreml, dml or webgpu (default: cpu)')
+    .option(
+      '--input-shape <fixed|trim|fit>',
+      "shape that pictures are run in: as the model's, without filling (cheaper), or as the picture's (sees smaller objects)",
+    )
     .option('--threshold <0..1>', "lowest confidence of an object (default: the model's own)", number)
     .option('--threads <n>', 'frames inferred at once (default: processors less one)', number)
     .option('--fps <n>', 'frames per second to sample of each camera (default: 5)', number)
@@ -102,6 +107,7 @@ function settingsOf(flags: RunFlags): Readonly<Record<string, unknown>> {
     model: flags.model,
     models_dir: flags.modelsDir,
     provider: flags.provider,
+    input_shape: flags.inputShape,
     threshold: flags.threshold,
     threads: flags.threads,
     fps: flags.fps,

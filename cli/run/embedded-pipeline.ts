@@ -13,7 +13,7 @@ import type { Metrics } from '#shared/core/metrics';
 import type { Readiness, Service } from '#shared/core/service';
 import { packageVersion } from '#shared/runtime/package-version';
 import type { InferenceEngine, OpenEngine } from '../../services/inference/core/ports.ts';
-import type { DriftWatch } from '../../services/inference/drift-watch.ts';
+import type { KeptDriftWatch } from '../models/drift.ts';
 import { createInferenceService, type InferenceService } from '../../services/inference/service.ts';
 import { ingestDefaults } from '../../services/ingest/config.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
@@ -33,8 +33,8 @@ export interface EmbeddedPipelineOptions {
   readonly results: ResultsWriter;
   /** Called for every record of a camera that was written; for the summary and the live view. */
   readonly onDetections: (record: DetectionFrame) => void;
+  readonly drift?: KeptDriftWatch;
   /** Called for every record that was written, those of a model in shadow too. */
-  readonly drift?: DriftWatch;
   readonly onRecord?: (record: DetectionFrame) => void;
   /** Called for every status that was written. */
   readonly onStatus?: (status: CameraStatus) => void;
@@ -144,7 +144,8 @@ export function createEmbeddedPipeline(options: EmbeddedPipelineOptions): Embedd
     // After a failure nobody takes frames any more: only the end of the bus lets go of a camera that waits with one.
     const closeIngest = (): Promise<unknown> =>
       failure !== undefined ? Promise.all([ingest.close(), bus.close()]) : ingest.close();
-    await closeAll([closeIngest, () => bus.close(), () => inference.close(), () => results.close()]);
+    const closeDrift = (): Promise<void> => Promise.resolve(options.drift?.close());
+    await closeAll([closeIngest, () => bus.close(), () => inference.close(), closeDrift, () => results.close()]);
   }
 
   return {

@@ -1,4 +1,5 @@
 import type { SettingsSchema } from '#shared/core/check-schema';
+import { inputShapes, type InputShape } from '#shared/core/input-shape';
 import { oidcSettings, type OidcSettings } from '../control/identity.ts';
 import type { ExecutionProvider } from '../../services/inference/core/ports.ts';
 
@@ -87,6 +88,11 @@ export const runSettings = {
         'Frames per second to sample of each camera. 5 follows a walking person and costs a fifth of what cameras send.',
     },
     filter: { enum: ['off', 'auto'], default: 'off', description: 'Whether frames without change are left out.' },
+    input_shape: {
+      enum: inputShapes,
+      description:
+        'Shape that the model runs pictures in: fixed as its file, trim (less work, the same objects) or fit (as much work, smaller objects seen). Default: what its manifest says.',
+    },
     threshold: { ...score, description: "Lowest confidence of an object. Default: the model's own." },
     thresholds: { type: 'object', additionalProperties: score, default: {}, description: 'The same by class name.' },
     threads: {
@@ -222,6 +228,7 @@ export interface RunSettings {
   readonly provider?: ExecutionProvider;
   readonly fps: number;
   readonly filter: 'off' | 'auto';
+  readonly input_shape?: InputShape;
   readonly threshold?: number;
   readonly thresholds: Readonly<Record<string, number>>;
   readonly threads?: number;

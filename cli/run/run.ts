@@ -13,7 +13,7 @@ import { packageVersion } from '#shared/runtime/package-version';
 import { superviseService } from '#shared/runtime/run-service';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openSqliteEpochStore } from '#shared/store/sqlite-epoch-store';
-import { openDriftWatch } from '../models/drift.ts';
+import { openKeptDriftWatch } from '../models/drift.ts';
 import { createEngineMaker } from '../models/engine-maker.ts';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
@@ -76,6 +76,7 @@ export async function run(request: RunRequest): Promise<void> {
   const library = createModelLibrary({
     directories: modelDirectories({ modelsDir: settings.models_dir, stateDir }, process.env),
     publicKeyFile: settings.model_key_file,
+    inputShape: settings.input_shape,
   });
   const isServed = servesControl(settings);
   const rollout = await openRunRollout(library, { setting: settings.model, stateDir, isServed });
@@ -121,7 +122,10 @@ export async function run(request: RunRequest): Promise<void> {
     logger,
   });
   const windowHours = settings.until_end ? 0 : settings.drift_window_hours;
-  const drift = await openDriftWatch({ windowHours, logger, metrics, onChange: (change) => control?.drift(change) });
+  const drift = await openKeptDriftWatch({
+    ...{ windowHours, stateDir, clock, logger, metrics },
+    onChange: (change) => control?.drift(change),
+  });
   const summary = createRunSummary();
   const served = isServed ? await openServed(clock) : undefined;
   const pipeline = createEmbeddedPipeline({

@@ -216,6 +216,12 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
           hub.addStatus(value);
         },
       }),
+      follow(topics.drift, {
+        // Each state brings the last changes along, so those that were made while no control was up are told too; the same one is kept once.
+        onRecord: ({ value }) => {
+          if (value !== null) eventLog?.events.driftState(value);
+        },
+      }),
       follow(topics.detections, {
         from: 'end',
         onRecord: ({ value }) => {
@@ -270,7 +276,16 @@ export function createControlWorker(options: ControlWorkerOptions): Service {
     const url = await listen(server.app, { host: options.host, port: options.port });
     logger.info({ url }, 'serving the API and the page');
     const { cameras: registered, cameraStatus, detections, frames, cameraClaims, ingestPresence } = topics;
-    const all = [registered, cameraStatus, detections, frames, cameraClaims, ingestPresence, topics.models];
+    const all = [
+      registered,
+      cameraStatus,
+      detections,
+      frames,
+      cameraClaims,
+      ingestPresence,
+      topics.models,
+      topics.drift,
+    ];
     const names = all.map(({ name }) => name);
     await connection.ready(names, stopping.signal);
     following = followAll();

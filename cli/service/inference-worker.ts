@@ -7,9 +7,12 @@ import type { Logger } from '#shared/core/logger';
 import type { Metrics } from '#shared/core/metrics';
 import type { RolloutController } from '#shared/core/rollout/rollout-controller';
 import type { Service } from '#shared/core/service';
+import { partitionOfKey } from '#shared/bus/kafka/murmur2';
+import type { DriftWatch } from '../../services/inference/drift-watch.ts';
 import { FrameOrder } from '../../services/inference/core/frame-order.ts';
 import type { InferenceService } from '../../services/inference/service.ts';
 import { committedFrames } from './committed-frames.ts';
+import { driftStates } from './drift-states.ts';
 import type { ServiceConnection } from './service-connection.ts';
 
 export interface InferenceWorkerOptions {
@@ -17,6 +20,8 @@ export interface InferenceWorkerOptions {
   readonly inference: InferenceService;
   /** Of the whole installation; followed here. */
   readonly rollouts: RolloutController;
+  /** The one that `inference` tells of its frames. */
+  readonly drift?: DriftWatch;
   /** Frames under way at once. */
   readonly maxInFlight: number;
   readonly group: string;
@@ -26,7 +31,7 @@ export interface InferenceWorkerOptions {
 
 /** Frames in, detections out, each frame and its record in one transaction; shares the cameras with the others of its group. */
 export function createInferenceWorker(options: InferenceWorkerOptions): Service {
-  const { connection, inference, rollouts, logger } = options;
+  const { connection, inference, rollouts, drift, logger } = options;
   const { bus, topics } = connection;
   const stopping = new AbortController();
   const failed = Promise.withResolvers<never>();
@@ -34,13 +39,14 @@ export function createInferenceWorker(options: InferenceWorkerOptions): Service 
   const order = new FrameOrder();
   const numbers = workerNumbers(options.metrics, connection);
   let subscription: Subscription | undefined;
+  let framePartitions = 1;
   let closing: Promise<void> | undefined;
 
   async function handle(message: KafkaMessage<SampledFrame>): Promise<readonly OutgoingMessage[]> {
     const { key, value: frame } = message;
     switch (order.judge(frame, message)) {
       case 'next':
-        return [outgoing(topics.detections, key, observed(await inference.analyse(frame)))];
+        return [outgoing(topics.detections, key, observed(await inference.analyse(frame))), ...keptDrift(key)];
       case 'stale':
         logger.warn({ camera: key, epoch: frame.epoch, frame: frame.frameSeq }, 'frame of an epoch that is over');
         return [outgoing(topics.detections, key, inference.stale(frame))];
@@ -55,8 +61,29 @@ export function createInferenceWorker(options: InferenceWorkerOptions): Service 
     return record;
   }
 
+  /**
+   * In the transaction of the frame that it came with: whoever handles that frame again, since this process died before, comes to the same
+   * once more, and who reads the topic hears of it once.
+   */
+  function keptDrift(cameraId: string): readonly OutgoingMessage[] {
+    const state = drift?.due(cameraId);
+    if (state === undefined) return [];
+    const ours = new Set(bus.lag().map(({ partition }) => partition));
+    drift?.forget((id) => !ours.has(partitionOfKey(id, framePartitions)));
+    return [outgoing(topics.drift, cameraId, state)];
+  }
+
+  async function prepareDrift(partitions: readonly number[]): Promise<void> {
+    if (drift === undefined) return;
+    framePartitions = await bus.admin.partitionCount(topics.frames.name);
+    const states = await driftStates(connection, partitions, framePartitions);
+    drift.forget((id) => partitions.includes(partitionOfKey(id, framePartitions)));
+    drift.restore(states.filter(({ camera_id: id }) => partitions.includes(partitionOfKey(id, framePartitions))));
+  }
+
   /** Knows repeated frames and those of old epochs also where the frames before them were another worker's. */
   async function prepare(partitions: readonly number[]): Promise<void> {
+    await prepareDrift(partitions);
     for (const [partition, frames] of await committedFrames(connection, partitions)) order.restart(partition, frames);
   }
 
@@ -64,6 +91,7 @@ export function createInferenceWorker(options: InferenceWorkerOptions): Service 
     await inference.start();
     const { name, version, digest } = inference.model;
     const needed = [topics.frames.name, topics.detections.name, topics.models.name, topics.deadLetters];
+    if (drift !== undefined) needed.push(topics.drift.name);
     await connection.ready(needed, stopping.signal);
     await connection.persist(
       'roll-out of models',

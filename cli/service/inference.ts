@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
 import type { Service } from '#shared/core/service';
 import { createRolloutController } from '#shared/core/rollout/rollout-controller';
-import { createJpegDecoder } from '#shared/images/jpeg-decoder';
 import { packageVersion } from '#shared/runtime/package-version';
 import { readRedisEnvironment } from '#shared/runtime/redis-environment';
 import { systemClock } from '#shared/runtime/system-clock';
@@ -37,6 +36,7 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const library = createModelLibrary({
       directories: modelDirectories({ modelsDir, stateDir }, process.env),
       publicKeyFile: settings.model_key_file,
+      inputShape: settings.input_shape,
     });
     const { nameOrPath, reason } = await chooseModel(library, settings.model);
     logger.info({ model: nameOrPath, ...(reason === undefined ? {} : { reason }) }, 'model');
@@ -47,7 +47,6 @@ export async function runInference(request: ServiceRequest): Promise<void> {
       ...{ settings, stateDir: stateDir ?? defaultStateDirectory(process.env), pool, clock, logger },
     });
     const engine = engineOf(model);
-    const decoder = await createJpegDecoder(pool);
     const redis = readRedisEnvironment(process.env);
     const { prefix } = settings.topics;
     const store =
@@ -63,7 +62,7 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const drift = await openDriftWatch({ windowHours: settings.drift_window_hours, logger, metrics });
     const inference = createInferenceService({
       ...(drift && { drift }),
-      ...{ engine, openEngine: async (ref) => engineOf(await loadVersion(ref)), cacheOf, decoder },
+      ...{ engine, openEngine: async (ref) => engineOf(await loadVersion(ref)), cacheOf },
       async onShadow(record) {
         rollouts.observe(record);
         // Outside the transaction of its frame, which is not to wait for it. What a kill takes with it is one look less.
@@ -76,7 +75,7 @@ export async function runInference(request: ServiceRequest): Promise<void> {
       ...{ stage: inference.stage, clock, logger },
     });
     const worker = createInferenceWorker({
-      ...{ connection, inference, rollouts },
+      ...{ connection, inference, rollouts, ...(drift && { drift }) },
       // One more than there are workers is decoded while those are run; another waits ready.
       maxInFlight: engine.workers + 2,
       group: `${prefix}.inference`,

@@ -23,7 +23,10 @@ export async function runIngest(request: ServiceRequest): Promise<void> {
     const clock = systemClock;
     const producer = { service: 'ingest', instance_id: randomUUID(), version: packageVersion };
     const { models_dir: modelsDir, state_dir: stateDir } = settings;
-    const library = createModelLibrary({ directories: modelDirectories({ modelsDir, stateDir }, process.env) });
+    const library = createModelLibrary({
+      directories: modelDirectories({ modelsDir, stateDir }, process.env),
+      inputShape: settings.input_shape,
+    });
     // Its manifest says how large pictures have to be; the model itself is not needed here.
     const { nameOrPath, reason } = await chooseModel(library, settings.model);
     logger.info({ model: nameOrPath, ...(reason === undefined ? {} : { reason }) }, 'pictures for this model');

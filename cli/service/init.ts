@@ -5,6 +5,9 @@ import type { Logger } from '#shared/core/logger';
 import type { ServiceConnection } from './service-connection.ts';
 import { retentionMs, type ServiceSettings } from './service-settings.ts';
 
+/** A camera that was away for longer begins anew. */
+const driftKeptMs = 30 * 24 * 3_600_000;
+
 /** The topics of an installation. What they mean is told in docs/distributed.md. */
 export function topicDefinitions(topics: ServiceTopics, settings: ServiceSettings): readonly TopicDefinition[] {
   const { partitions, replication } = settings.topics;
@@ -33,6 +36,8 @@ export function topicDefinitions(topics: ServiceTopics, settings: ServiceSetting
     { ...compacted, name: topics.cameras.name, partitions: 1 },
     // One: its order is that of all steps. Every record has a key of its own, so that all of them stay.
     { ...compacted, name: topics.models.name, partitions: 1 },
+    // As many as of frames: whoever gets a partition of those reads the one of the same number here. What is of no camera any more goes by age.
+    { ...compacted, name: topics.drift.name, partitions, cleanup: 'compact,delete', retentionMs: driftKeptMs },
     // One: the offset of a claim is an epoch, and offsets grow within a partition only.
     { ...compacted, name: topics.cameraClaims.name, partitions: 1 },
     // Nobody needs what was told an hour ago. One partition: who has read his own word has read all that was said before.

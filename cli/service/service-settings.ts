@@ -1,5 +1,6 @@
 import type { SettingsSchema } from '#shared/core/check-schema';
 import { AppError } from '#shared/core/errors';
+import type { InputShape } from '#shared/core/input-shape';
 import { loadConfig, type DeepReadonly } from '#shared/runtime/load-config';
 import type { OidcSettings } from '../control/identity.ts';
 import type { ExecutionProvider } from '../../services/inference/core/ports.ts';
@@ -82,6 +83,7 @@ const inferenceOnly = {
   model: runSettings.properties.model,
   models_dir: runSettings.properties.models_dir,
   model_key_file: runSettings.properties.model_key_file,
+  input_shape: runSettings.properties.input_shape,
   provider: runSettings.properties.provider,
   state_dir: runSettings.properties.state_dir,
   threshold: runSettings.properties.threshold,
@@ -150,6 +152,7 @@ export interface ServiceSettings {
   readonly model: string;
   readonly models_dir?: string;
   readonly model_key_file?: string;
+  readonly input_shape?: InputShape;
   readonly provider?: ExecutionProvider;
   readonly state_dir?: string;
   readonly threshold?: number;

@@ -9,7 +9,7 @@ import { createInferenceWorker } from '../../cli/service/inference-worker.ts';
 import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
 import { createInferenceService } from '../../services/inference/service.ts';
 import { connect, stderrLogger, type LoadMeeting } from './load-connection.ts';
-import { createSimulatedEngine, loadProducer, simulatedDecoder } from './simulated-engine.ts';
+import { createSimulatedEngine, loadProducer } from './simulated-engine.ts';
 
 const { meeting, count, serviceMs, wantsCache } = JSON.parse(process.argv[2] ?? '{}') as {
   readonly meeting: LoadMeeting;
@@ -29,7 +29,6 @@ const workers = await Promise.all(
       connection: await connect(meeting),
       inference: createInferenceService({
         engine,
-        decoder: simulatedDecoder,
         cacheOf: ({ digest }) => store && createDetectionCache({ cache: store, digest, rules: '', ttlMs: 600_000 }),
         producer: loadProducer,
         ...common,

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '#shared/core/errors';
 import type { InputGeometry } from '#shared/core/inference-geometry';
-import type { EngineOutcome, EngineState, ImageDecoder, InferenceEngine } from '../../services/inference/core/ports.ts';
+import type { EngineOutcome, EngineState, InferenceEngine } from '../../services/inference/core/ports.ts';
 
 /** That of the bundled model: pictures of real ingests are made for it. One of another size would be scaled by the worker, at 50 ms of CPU. */
 export const simulatedInput: InputGeometry = {
   widthPx: 352,
   heightPx: 288,
-  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114 },
+  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114, shape: 'fixed' },
 };
 
 const manifest: InferenceEngine['manifest'] = {
@@ -72,6 +72,7 @@ export function createSimulatedEngine(serviceMs: number): InferenceEngine {
           kind: 'detected',
           waitedMs: startMs - calledMs,
           boxes: new Float32Array(0),
+          brightness: null,
           preprocessMs: 0,
           inferenceMs: serviceMs,
           postprocessMs: 0,
@@ -91,10 +92,5 @@ export function createSimulatedEngine(serviceMs: number): InferenceEngine {
     },
   };
 }
-
-/** Pictures are not looked at. */
-export const simulatedDecoder: ImageDecoder = {
-  decode: ({ widthPx, heightPx }) => Promise.resolve({ format: 'rgb24', widthPx, heightPx, data: new Uint8Array(0) }),
-};
 
 export const loadProducer = { service: 'loadtest', instance_id: randomUUID(), version: '0' };

@@ -1,3 +1,4 @@
+import type { DriftState } from '#schemas';
 import type { Logger } from '#shared/core/logger';
 import type { Metrics } from '#shared/core/metrics';
 import { DriftMonitor, type DriftFigure, type DriftObservation } from './core/drift/drift-monitor.ts';
@@ -12,6 +13,14 @@ export interface DriftChange extends DriftFigure {
 
 export interface DriftWatch {
   add(seen: DriftObservation): void;
+  /** What is to be kept of the camera, where that is new: each change of it, and every so often its counts. */
+  due(cameraId: string): DriftState | undefined;
+  /** Of all cameras, as they are now. */
+  states(): readonly DriftState[];
+  /** The cameras of these states go on from there. */
+  restore(states: Iterable<DriftState>): void;
+  /** Cameras that others follow from now on, or followed meanwhile: what is known of them, and their figures, go. */
+  forget(isGone: (cameraId: string) => boolean): void;
 }
 
 export interface DriftWatchOptions {
@@ -23,6 +32,8 @@ export interface DriftWatchOptions {
   readonly metrics: Metrics;
 }
 
+type PsiLabels = Readonly<Record<'camera' | 'class' | 'measure', string>>;
+
 /** Drift as numbers, and its beginning and end as lines of the log. */
 export function createDriftWatch({ windowMs, onChange, logger, metrics }: DriftWatchOptions): DriftWatch {
   const monitor = new DriftMonitor({ windowMs });
@@ -32,15 +43,25 @@ export function createDriftWatch({ windowMs, onChange, logger, metrics }: DriftW
     labels: ['camera', 'class', 'measure'],
     maxSeries: 5_000,
   });
+  /** Series of each camera. */
+  const shown = new Map<string, Map<string, PsiLabels>>();
   metrics
     .gauge({ name: 'sightline_drift_rows', help: 'Cameras times classes whose drift is followed, at most 4096.' })
     .with({})
     .follow(() => monitor.rows);
+
+  function show({ cameraId, className, measure, psi }: DriftFigure): void {
+    const labels = { camera: cameraId, class: className ?? '', measure };
+    index.with(labels).set(psi);
+    const ofCamera = shown.get(cameraId) ?? new Map<string, PsiLabels>();
+    shown.set(cameraId, ofCamera.set(`${measure}/${labels.class}`, labels));
+  }
+
   return {
     add(seen) {
       for (const figure of monitor.add(seen)) {
+        show(figure);
         const { cameraId, className, measure, psi, change } = figure;
-        index.with({ camera: cameraId, class: className ?? '', measure }).set(psi);
         if (change === null) continue;
         const facts = {
           cameraId,
@@ -51,6 +72,17 @@ export function createDriftWatch({ windowMs, onChange, logger, metrics }: DriftW
         if (change === 'started') logger.warn(facts, 'what a camera shows or a model sees there has drifted');
         else logger.info(facts, 'drift is over');
         onChange?.({ ...figure, change, modelDigest: seen.modelDigest, timeMs: seen.timeMs });
+      }
+    },
+    due: (cameraId) => monitor.due(cameraId),
+    states: () => monitor.states(),
+    restore: (states) => monitor.restore(states),
+    forget(isGone) {
+      for (const cameraId of [...monitor.cameraIds, ...shown.keys()]) {
+        if (!isGone(cameraId)) continue;
+        monitor.forget(cameraId);
+        for (const labels of shown.get(cameraId)?.values() ?? []) index.remove(labels);
+        shown.delete(cameraId);
       }
     },
   };

@@ -1,6 +1,7 @@
 import type { Static } from 'typebox';
 import { checkSchema, isRecord, type SettingsSchema } from '#shared/core/check-schema';
 import { AppError } from '#shared/core/errors';
+import { inputShapes } from '#shared/core/input-shape';
 import { parseYaml } from '#shared/runtime/load-yaml';
 import type { ModelFamily, ModelManifest } from './core/model.ts';
 
@@ -28,6 +29,11 @@ const resize = {
           minimum: 0,
           maximum: 255,
           description: 'Pixel value of the filling, before mean and std.',
+        },
+        shape: {
+          enum: inputShapes,
+          description:
+            'Shape that a picture of another aspect is run in. fixed (default): as the file says; trim: the filling cut off, for less work; fit: as many pixels as the input has, shaped as the picture, for smaller objects.',
         },
       },
     },
@@ -311,7 +317,12 @@ function inputOf(file: ManifestFile): ModelManifest['input'] {
     std: three(input.std),
     resize:
       input.resize.mode === 'letterbox'
-        ? { mode: 'letterbox', anchor: input.resize.anchor, padValue: input.resize.pad_value }
+        ? {
+            mode: 'letterbox',
+            anchor: input.resize.anchor,
+            padValue: input.resize.pad_value,
+            shape: input.resize.shape ?? 'fixed',
+          }
         : { mode: 'stretch' },
   };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '#shared/core/clock';
 import { AppError, toAppError } from '#shared/core/errors';
-import type { PixelImage, SampledFrame } from '#shared/core/frame';
+import type { SampledFrame } from '#shared/core/frame';
 import { inferenceSize, placeImage, type InputGeometry, type SizePx } from '#shared/core/inference-geometry';
 import type { Logger } from '#shared/core/logger';
 import type { Metrics } from '#shared/core/metrics';
@@ -8,15 +8,8 @@ import type { RolloutStage } from '#shared/core/rollout/rollout-controller';
 import type { Readiness, Service } from '#shared/core/service';
 import type { DetectionFrame, ModelRecord, ProducerRecord, TimingRecord } from '#schemas';
 import type { DetectionCache } from './core/detection-cache.ts';
-import { meanBrightness } from './core/drift/brightness.ts';
-import { scaleImage, wantedSize } from './core/fit-image.ts';
-import {
-  executionProviders,
-  type EngineOutcome,
-  type ImageDecoder,
-  type InferenceEngine,
-  type OpenEngine,
-} from './core/ports.ts';
+import { wantedSize } from './core/fit-image.ts';
+import { executionProviders, type EngineOutcome, type InferenceEngine, type OpenEngine } from './core/ports.ts';
 import { createRecordMaker, movedTo, objectsOf } from './detection-record.ts';
 import type { DriftWatch } from './drift-watch.ts';
 import { ModelDeck, type ModelLane } from './model-deck.ts';
@@ -26,14 +19,12 @@ export interface InferenceServiceOptions {
   readonly engine: InferenceEngine;
   /** For other versions while it runs; without it the model never changes. */
   readonly openEngine?: OpenEngine;
-  /** For frames that come encoded from other processes. */
-  readonly decoder?: ImageDecoder;
   /** Boxes of encoded frames that were run before, by the engine's model. */
   readonly cacheOf?: (engine: InferenceEngine) => DetectionCache | undefined;
   /** Takes the record of a shadow run. What the frame's own record waits for never waits for this. */
   readonly onShadow?: (record: DetectionFrame) => Promise<void>;
   /** Follows what cameras show and the model makes of it. */
-  readonly drift?: DriftWatch;
+  readonly drift?: Pick<DriftWatch, 'add'>;
   /** How long the version before stays loaded after a change. Default 5 minutes: by then somebody has seen whether the new one is any good. */
   readonly keepWarmMs?: number;
   readonly producer: ProducerRecord;
@@ -84,7 +75,7 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
     calledUs: number,
     done: Detected,
   ): DetectionFrame {
-    const { outcome, size, brightness } = done;
+    const { outcome, size } = done;
     const timing = {
       queue: Math.max(0, (calledUs - frame.times.ingestTimeUs) / 1000) + outcome.waitedMs,
       preprocess: outcome.preprocessMs,
@@ -102,7 +93,7 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
     if (model.role === 'PRIMARY') {
       const { cameraId, times } = frame;
       const timeMs = times.ingestTimeUs / 1000;
-      options.drift?.add({ cameraId, modelDigest: model.digest, timeMs, objects, brightness });
+      options.drift?.add({ cameraId, modelDigest: model.digest, timeMs, objects, brightness: outcome.brightness });
     }
     return record(frame, model, 'ANALYSED', { timing, objects });
   }
@@ -127,29 +118,22 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
     const { image, deadlineMs } = frame;
     if (image === null)
       throw new AppError('SIGHTLINE_FRAME_SIZE_INVALID', 'a frame to be analysed came without an image');
-    const run = async (pixels: PixelImage): Promise<RunOutcome> => {
-      // Before the pixels are handed over.
-      const brightness = options.drift === undefined ? null : meanBrightness(pixels);
-      const wanted = wantedSize(frame, pixels, lane.engine.manifest.input);
-      const fitting = wanted === null ? pixels : scaleImage(pixels, wanted);
-      const size = { widthPx: fitting.widthPx, heightPx: fitting.heightPx };
-      return { size, brightness, outcome: await lane.engine.detect(fitting, { deadlineMs }) };
-    };
-    if (image.format !== 'jpeg') return settled(await run(image));
-    if (options.decoder === undefined)
-      throw new AppError('SIGHTLINE_INTERNAL', 'an encoded frame came where none are decoded');
-    // Before the decoding, which costs a tenth of a run.
-    if (deadlineMs !== null && clock.monotonicMs() > deadlineMs) return 'expired';
-    const known = await lane.cache?.find(image);
+    const isEncoded = image.format === 'jpeg';
+    // Before others are asked whether it is known. Pixels go the same way when they are too late, since the engine gives their buffer back.
+    if (isEncoded && deadlineMs !== null && clock.monotonicMs() > deadlineMs) return 'expired';
+    const known = isEncoded ? await lane.cache?.find(image) : undefined;
+    const fitTo = wantedSize(frame, image, lane.engine.manifest.input);
+    const size = fitTo ?? image;
     if (known?.boxes !== undefined) {
       numbers.known();
-      const size = wantedSize(frame, image, lane.engine.manifest.input) ?? image;
-      return { size, brightness: null, outcome: { kind: 'detected', boxes: known.boxes, ...noTime } };
+      return { size, outcome: { kind: 'detected', boxes: known.boxes, brightness: null, ...noTime } };
     }
-    const done = settled(await run(await options.decoder.decode(image)));
+    const wantsBrightness = options.drift !== undefined;
+    const outcome = await lane.engine.detect(image, { deadlineMs, fitTo, wantsBrightness });
+    if (outcome.kind === 'expired') return 'expired';
     // Nobody waits for it, it never rejects, and the cache bounds how many are under way.
-    if (known !== undefined && done !== 'expired') void lane.cache?.keep(known.key, done.outcome.boxes);
-    return done;
+    if (known !== undefined) void lane.cache?.keep(known.key, outcome.boxes);
+    return { size, outcome };
   }
 
   async function analyse(frame: SampledFrame): Promise<DetectionFrame> {
@@ -261,22 +245,13 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
   };
 }
 
-type DetectedOutcome = Extract<EngineOutcome, { kind: 'detected' }>;
-
-/** `size`: of the picture as it was given to the model; `brightness`: of it as it came, null where nobody asks or it was not decoded. */
-interface RunOutcome {
-  readonly outcome: EngineOutcome;
+/** `size`: of the picture as it was given to the model. */
+interface Detected {
+  readonly outcome: Extract<EngineOutcome, { kind: 'detected' }>;
   readonly size: SizePx;
-  readonly brightness: number | null;
 }
-
-type Detected = RunOutcome & { readonly outcome: DetectedOutcome };
 
 const noTime = { waitedMs: 0, preprocessMs: 0, inferenceMs: 0, postprocessMs: 0 };
-
-function settled({ outcome, ...facts }: RunOutcome): Detected | 'expired' {
-  return outcome.kind === 'detected' ? { outcome, ...facts } : 'expired';
-}
 
 function inferenceNumbers(metrics: Metrics, deck: ModelDeck) {
   const frames = metrics.counter({

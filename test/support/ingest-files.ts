@@ -17,7 +17,7 @@ import { ingestHarness, silentLogger } from './ingest-doubles.ts';
 export const geometry: InputGeometry = {
   widthPx: 416,
   heightPx: 416,
-  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114 },
+  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114, shape: 'fixed' },
 };
 
 export async function temporaryFolder(): Promise<string> {

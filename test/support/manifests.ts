@@ -22,7 +22,7 @@ const input = {
   channelOrder: 'BGR',
   mean: [0, 0, 0],
   std: [1, 1, 1],
-  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114 },
+  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114, shape: 'fixed' },
 } as const;
 
 /** A small YOLOX: input 32x32, three classes, a grid of 4x4 and one of 2x2. */

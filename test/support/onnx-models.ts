@@ -23,6 +23,8 @@ export interface StemModelOptions {
   /** Order in which the parts are joined: row and column in a block of 2x2 pixels. */
   readonly corners?: readonly (readonly [row: number, column: number])[];
   readonly step?: number;
+  /** Whether the graph takes pictures of any size, though the file declares one. Default: no, as of a model with its grid written in. */
+  readonly isFlexible?: boolean;
 }
 
 /** The stem of YOLOX alone: a picture in four parts, one convolution, and what it gives as [1, cells, outs] by a last Transpose. */
@@ -53,7 +55,7 @@ export function encodeStemModel(options: StemModelOptions): Uint8Array<ArrayBuff
     encodeNode('Reshape', ['seen', 'shape'], ['flat'], {}),
     encodeNode('Transpose', ['flat'], ['output'], { perm: [0, 2, 1] }),
   ];
-  const shape = new BigInt64Array([1n, BigInt(outs), BigInt(cells)]);
+  const shape = new BigInt64Array([1n, BigInt(outs), options.isFlexible === true ? -1n : BigInt(cells)]);
   const constants = [
     ...[0, 1, 2, 3].map((value) => integer(String(value), value)),
     integer('end', endOfAxis),

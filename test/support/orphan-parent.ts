@@ -12,7 +12,11 @@ import { silentLogger } from './ingest-doubles.ts';
 const [mode, url] = process.argv.slice(2);
 const openSource = await createFfmpegSources({
   ffmpegPath: 'ffmpeg',
-  geometry: () => ({ widthPx: 416, heightPx: 416, resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114 } }),
+  geometry: () => ({
+    widthPx: 416,
+    heightPx: 416,
+    resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114, shape: 'fixed' },
+  }),
   pool: createFrameBufferPool({ maxBytes: 1 << 24 }),
   clock: systemClock,
   logger: silentLogger,

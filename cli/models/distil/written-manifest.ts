@@ -24,7 +24,12 @@ export function writtenManifest(manifest: ModelManifest): Readonly<Record<string
       std: [...input.std],
       resize:
         input.resize.mode === 'letterbox'
-          ? { mode: 'letterbox', anchor: input.resize.anchor, pad_value: input.resize.padValue }
+          ? {
+              mode: 'letterbox',
+              anchor: input.resize.anchor,
+              pad_value: input.resize.padValue,
+              shape: input.resize.shape,
+            }
           : { mode: 'stretch' },
     },
     outputs: { strides: [...manifest.outputs.strides] },

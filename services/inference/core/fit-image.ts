@@ -1,5 +1,6 @@
 import type { PixelImage, SampledFrame } from '#shared/core/frame';
 import { inferenceSize, type InputGeometry, type SizePx } from '#shared/core/inference-geometry';
+import { boundingSize } from '#shared/core/input-shape';
 
 /**
  * The size that a frame's picture has to have for this input; null where it has it. Ingest scales for one model, and while versions with
@@ -15,7 +16,8 @@ export function wantedSize(
   const widthPx = Math.max(1, Math.round(frame.sourceWidthPx * (crop?.width ?? 1)));
   const heightPx = Math.max(1, Math.round(frame.sourceHeightPx * (crop?.height ?? 1)));
   const wanted = inferenceSize(widthPx, heightPx, input);
-  const fits = image.widthPx <= input.widthPx && image.heightPx <= input.heightPx;
+  const most = boundingSize(widthPx, heightPx, input);
+  const fits = image.widthPx <= most.widthPx && image.heightPx <= most.heightPx;
   const isNear = Math.abs(image.widthPx - wanted.widthPx) <= 1 && Math.abs(image.heightPx - wanted.heightPx) <= 1;
   return fits && isNear ? null : wanted;
 }

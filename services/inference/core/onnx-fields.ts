@@ -74,6 +74,25 @@ export function encodeField(number: number, value: number | string | Uint8Array)
   return joinBytes([Uint8Array.from([...varintBytes(number * 8 + 2), ...varintBytes(bytes.length)]), bytes]);
 }
 
+export function asField(number: number, bytes: Uint8Array): Field {
+  return { number, value: 0, bytes, raw: encodeField(number, bytes) };
+}
+
+/** A message with one field of it written anew, or left out where `change` gives nothing. */
+export function withField(
+  message: Uint8Array | undefined,
+  number: number,
+  change: (bytes: Uint8Array) => Uint8Array | undefined,
+): Uint8Array {
+  return joinBytes(
+    fieldsOf(message ?? new Uint8Array()).flatMap((field) => {
+      if (field.number !== number || field.bytes === undefined) return [field.raw];
+      const changed = change(field.bytes);
+      return changed === undefined ? [] : [encodeField(number, changed)];
+    }),
+  );
+}
+
 function varintBytes(value: number): number[] {
   return value < 128 ? [value] : [(value % 128) + 128, ...varintBytes(Math.floor(value / 128))];
 }

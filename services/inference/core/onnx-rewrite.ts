@@ -1,4 +1,4 @@
-import { encodeField, fieldsOf, joinBytes, type Field } from './onnx-fields.ts';
+import { asField, encodeField, fieldsOf, joinBytes, withField, type Field } from './onnx-fields.ts';
 import {
   encodeNode,
   encodeTensor,
@@ -194,10 +194,6 @@ function foldedConvolution(
   };
 }
 
-function asField(number: number, bytes: Uint8Array): Field {
-  return { number, value: 0, bytes, raw: encodeField(number, bytes) };
-}
-
 function dropLastTranspose(graph: Graph): Graph | undefined {
   const outputs = graph.fields.filter((field) => field.number === graphFields.output);
   const [output] = outputs;
@@ -215,7 +211,7 @@ function dropLastTranspose(graph: Graph): Graph | undefined {
       ? asField(2, new TextEncoder().encode(name))
       : field,
   );
-  const declared = within(output.bytes, 2, transposed);
+  const declared = withField(output.bytes, 2, transposed);
   return graphOf(
     graph.fields
       .filter((field) => field !== transpose.field && !isAbout(field, new Set([inside])))
@@ -228,24 +224,12 @@ function dropLastTranspose(graph: Graph): Graph | undefined {
 }
 
 /** A TypeProto of a tensor, its second and third size exchanged. */
-function transposed(type: Uint8Array | undefined): Uint8Array {
-  return within(type, 1, (tensor) =>
-    within(tensor, 2, (shape) => {
-      const [batch, first, second, ...others] = fieldsOf(shape ?? new Uint8Array());
+function transposed(type: Uint8Array): Uint8Array {
+  return withField(type, 1, (tensor) =>
+    withField(tensor, 2, (shape) => {
+      const [batch, first, second, ...others] = fieldsOf(shape);
       const sizes = [batch, second, first, ...others].filter((size) => size !== undefined);
       return joinBytes(sizes.map(({ raw }) => raw));
     }),
-  );
-}
-
-/** A message with one field of it written anew. */
-function within(
-  message: Uint8Array | undefined,
-  number: number,
-  change: (bytes: Uint8Array | undefined) => Uint8Array,
-): Uint8Array {
-  const fields = fieldsOf(message ?? new Uint8Array());
-  return joinBytes(
-    fields.map((field) => (field.number === number ? encodeField(number, change(field.bytes)) : field.raw)),
   );
 }

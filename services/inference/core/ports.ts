@@ -1,4 +1,5 @@
-import type { JpegImage, PixelImage } from '#shared/core/frame';
+import type { FrameImage } from '#shared/core/frame';
+import type { SizePx } from '#shared/core/inference-geometry';
 import type { ModelRef } from '#shared/core/rollout/rollout-state';
 import type { ModelManifest } from './model.ts';
 
@@ -15,11 +16,16 @@ export const executionProviders = ['cpu', 'cuda', 'tensorrt', 'coreml', 'dml', '
 export type ExecutionProvider = (typeof executionProviders)[number];
 
 /** What one image gave. `boxes` as in core/detections.ts: six numbers each, pixels of the model's input, best first. */
-export interface ImageDetections {
+export interface PixelDetections {
   readonly boxes: Float32Array;
   readonly preprocessMs: number;
   readonly inferenceMs: number;
   readonly postprocessMs: number;
+}
+
+export interface ImageDetections extends PixelDetections {
+  /** Mean brightness of the picture as it came, 0..255; null where nobody asked. */
+  readonly brightness: number | null;
 }
 
 export type EngineOutcome =
@@ -33,19 +39,17 @@ export type EngineOutcome =
 export interface DetectOptions {
   /** Monotonic milliseconds after which the image is given back as expired instead of being run; null: never. */
   readonly deadlineMs: number | null;
-}
-
-/** Makes pixels of the pictures that other processes send. Rejects with an AppError for one that cannot be decoded. */
-export interface ImageDecoder {
-  decode(image: JpegImage): Promise<PixelImage>;
+  /** The size that the picture is scaled to before it is run. Default: it has the right one. */
+  readonly fitTo?: SizePx | null;
+  readonly wantsBrightness?: boolean;
 }
 
 /** `stalled`: every worker is in a run that should have ended long ago. It becomes `running` again when one comes back. */
 export type EngineState = 'created' | 'starting' | 'running' | 'stalled' | 'stopping' | 'stopped' | 'failed';
 
 /**
- * Runs a model on images, never on the thread that calls it. The image's buffer is taken from the caller and, when its pixels have been
- * read, handed to the engine's `recycle`.
+ * Runs a model on images, never on the thread that calls it: that thread does not decode, scale or look at pixels either. The buffer of pixels
+ * is taken from the caller and, when they have been read, handed to the engine's `recycle`; a JPEG stays the caller's.
  */
 export interface InferenceEngine {
   readonly manifest: ModelManifest;
@@ -62,8 +66,8 @@ export interface InferenceEngine {
    * `besideOthers` the workers load one after another, so that at most one core is taken from the versions that work meanwhile.
    */
   start(options?: { readonly besideOthers: boolean }): Promise<void>;
-  /** Rejects with an AppError where the image could not be run; other images are not touched by that. */
-  detect(image: PixelImage, options: DetectOptions): Promise<EngineOutcome>;
+  /** Rejects with an AppError where the image could not be decoded or run; other images are not touched by that. */
+  detect(image: FrameImage, options: DetectOptions): Promise<EngineOutcome>;
   /**
    * Resolves, in the order of the calls, when an image handed in now would be run next. For a caller who holds newer images back until
    * there is room, so that the newest is the one that is run.

@@ -3,6 +3,7 @@ import type {
   CameraRegistration,
   CameraStatus,
   DetectionFrame,
+  DriftState,
   IngestPresence,
   ModelInfo,
 } from '#schemas';
@@ -24,6 +25,8 @@ export interface ServiceTopics {
   readonly ingestPresence: Topic<IngestPresence>;
   /** Steps of roll-outs of models. */
   readonly models: Topic<ModelInfo>;
+  /** What inference needs to go on looking for drift where another one stopped, and what it found. */
+  readonly drift: Topic<DriftState>;
   /** Records that could not be read, as they were. */
   readonly deadLetters: string;
 }
@@ -37,6 +40,7 @@ export function serviceTopics(prefix: string): ServiceTopics {
     cameraClaims: { name: `${prefix}.camera-claims` },
     ingestPresence: { name: `${prefix}.ingest-presence` },
     models: { name: `${prefix}.models` },
+    drift: { name: `${prefix}.drift` },
     deadLetters: `${prefix}.dead-letters`,
   };
 }

@@ -4,6 +4,7 @@ import {
   type CameraRegistration,
   type CameraStatus,
   type DetectionFrame,
+  type DriftState,
   type FrameRecord,
   type IngestPresence,
   type ModelInfo,
@@ -19,6 +20,7 @@ export interface RecordTypes {
   readonly 'ingest-presence': IngestPresence;
   readonly 'camera-registration': CameraRegistration;
   readonly 'model-info': ModelInfo;
+  readonly 'drift-state': DriftState;
 }
 
 /** Avro of every record in its current version. */
@@ -30,4 +32,5 @@ export const recordTypes: { readonly [Name in keyof RecordTypes]: AvroType<Recor
   'ingest-presence': createAvroType<IngestPresence>(schemas['ingest-presence'].schema),
   'camera-registration': createAvroType<CameraRegistration>(schemas['camera-registration'].schema),
   'model-info': createAvroType<ModelInfo>(schemas['model-info'].schema),
+  'drift-state': createAvroType<DriftState>(schemas['drift-state'].schema),
 };

@@ -43,7 +43,7 @@ export function createTopicSerdes(
   const ignore = (): void => undefined;
   const frames = codecOf('frame', topics.frames.name, ignore);
   const plainSerde = (
-    name: 'camera-claim' | 'ingest-presence' | 'camera-registration' | 'model-info',
+    name: 'camera-claim' | 'ingest-presence' | 'camera-registration' | 'model-info' | 'drift-state',
     topic: string,
   ): RecordSerde<unknown> => {
     const codec: RegisteredRecordCodec<RecordTypes[typeof name]> = codecOf(name, topic, ignore);
@@ -78,6 +78,7 @@ export function createTopicSerdes(
     [topics.cameraClaims.name, plainSerde('camera-claim', topics.cameraClaims.name)],
     [topics.cameras.name, plainSerde('camera-registration', topics.cameras.name)],
     [topics.models.name, plainSerde('model-info', topics.models.name)],
+    [topics.drift.name, plainSerde('drift-state', topics.drift.name)],
     [topics.ingestPresence.name, plainSerde('ingest-presence', topics.ingestPresence.name)],
   ]);
   return {

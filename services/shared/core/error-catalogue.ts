@@ -331,6 +331,12 @@ export const errorCatalogue = {
     summary: 'The inputs or outputs of the model are not those that its manifest describes.',
     action: 'Correct input, outputs, family or labels in the manifest.',
   },
+  SIGHTLINE_MODEL_SHAPE_FIXED: {
+    exitCode: 3,
+    summary:
+      'The model cannot be run in the shape of the picture: it is made for one size, or takes pictures pulled to its size.',
+    action: 'Leave out --input-shape, and input.resize.shape in the manifest, or set it to fixed.',
+  },
   SIGHTLINE_CLIPS_UNUSABLE: {
     exitCode: 3,
     summary: 'The clips to learn from cannot be read, or the teacher sees too little on them.',

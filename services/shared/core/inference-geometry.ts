@@ -1,20 +1,13 @@
 import type { BoundingBoxRecord } from '../../../schemas/index.ts';
+import { boundingSize, inputSizeFor, type ResizeRule, type SizePx } from './input-shape.ts';
 
-/** How a picture comes to the input of a model: whole with its aspect kept and the rest filled, or pulled to the input's size. */
-export type ResizeRule =
-  | { readonly mode: 'letterbox'; readonly anchor: 'top_left' | 'centre'; readonly padValue: number }
-  | { readonly mode: 'stretch' };
+export type { SizePx } from './input-shape.ts';
 
 /** The part of a model's input that decides sizes. */
 export interface InputGeometry {
   readonly widthPx: number;
   readonly heightPx: number;
   readonly resize: ResizeRule;
-}
-
-export interface SizePx {
-  readonly widthPx: number;
-  readonly heightPx: number;
 }
 
 export interface RectanglePx extends SizePx {
@@ -36,29 +29,26 @@ export interface InputBox {
  * Letterbox: the side that fills the input has the input's size; the other is `floor(source * input / filling source side)`, at least 1,
  * in integers. The reference code of YOLOX computes `int(w * min(W/w, H/h))` in floating point and loses a row or column where that falls
  * just below a whole number (int(575.9999999) for 576); the integer rule has no such cases and is the same in any language, for ffmpeg:
- * `w='if(gte(iw*H,ih*W),W,max(1,floor(iw*H/ih)))'`, `h='if(gte(iw*H,ih*W),max(1,floor(ih*W/iw)),H)'`.
+ * `w='if(gte(iw*H,ih*W),W,max(1,floor(iw*H/ih)))'`, `h='if(gte(iw*H,ih*W),max(1,floor(ih*W/iw)),H)'`. With the shape `fit` the
+ * picture fills its `boundingSize` in place of the input.
  * Boxes are mapped back by the size that the picture really had, so rounding moves none.
  */
 export function inferenceSize(sourceWidthPx: number, sourceHeightPx: number, input: InputGeometry): SizePx {
   if (input.resize.mode === 'stretch') return { widthPx: input.widthPx, heightPx: input.heightPx };
-  if (sourceWidthPx * input.heightPx >= sourceHeightPx * input.widthPx) {
-    return {
-      widthPx: input.widthPx,
-      heightPx: Math.max(1, Math.floor((sourceHeightPx * input.widthPx) / sourceWidthPx)),
-    };
+  const { widthPx, heightPx } = boundingSize(sourceWidthPx, sourceHeightPx, input);
+  if (sourceWidthPx * heightPx >= sourceHeightPx * widthPx) {
+    return { widthPx, heightPx: Math.max(1, Math.floor((sourceHeightPx * widthPx) / sourceWidthPx)) };
   }
-  return {
-    widthPx: Math.max(1, Math.floor((sourceWidthPx * input.heightPx) / sourceHeightPx)),
-    heightPx: input.heightPx,
-  };
+  return { widthPx: Math.max(1, Math.floor((sourceWidthPx * heightPx) / sourceHeightPx)), heightPx };
 }
 
 /** Where in the model's input a picture of this size lies. */
 export function placeImage(image: SizePx, input: InputGeometry): RectanglePx {
   if (input.resize.mode === 'stretch' || input.resize.anchor === 'top_left') return { xPx: 0, yPx: 0, ...image };
+  const { widthPx, heightPx } = inputSizeFor(image, input);
   return {
-    xPx: Math.floor((input.widthPx - image.widthPx) / 2),
-    yPx: Math.floor((input.heightPx - image.heightPx) / 2),
+    xPx: Math.floor((widthPx - image.widthPx) / 2),
+    yPx: Math.floor((heightPx - image.heightPx) / 2),
     ...image,
   };
 }

@@ -1,3 +1,4 @@
+import type Sharp from 'sharp';
 import { createBaselineJpegReader } from '#shared/core/baseline-jpeg';
 import { AppError } from '#shared/core/errors';
 import type { JpegImage, Rgb24Image, Yuv420Image } from '#shared/core/frame';
@@ -12,15 +13,19 @@ export interface JpegDecoder {
 /** Pictures at inference size; one that says it is larger is forged. */
 const maxPixels = 4096 * 4096;
 
-export async function createJpegDecoder(pool: FrameBufferPool): Promise<JpegDecoder> {
-  // A library of 16 MB: loaded where pictures are decoded, and nowhere else.
+/** A library of 16 MB: loaded when a picture comes that we do not read ourselves. */
+async function loadSharp(): Promise<typeof Sharp> {
   const { default: sharp } = await import('sharp');
   // No picture comes twice.
   sharp.cache(false);
   // What says it is a JPEG is held to it: an SVG in its place would be drawn, with all that an SVG may name.
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({ operation: ['VipsForeignLoadJpeg', 'VipsForeignLoadJpegBuffer'] });
+  return sharp;
+}
 
+export function createJpegDecoder(pool: FrameBufferPool): JpegDecoder {
+  let loading: Promise<typeof Sharp> | undefined;
   const reader = createBaselineJpegReader();
 
   return {
@@ -28,6 +33,8 @@ export async function createJpegDecoder(pool: FrameBufferPool): Promise<JpegDeco
       // What ingest makes. All else, whatever is wrong with it included, is for a library that knows every kind.
       const planes = reader.read(data, { widthPx, heightPx }, (byteLength) => pool.take(byteLength));
       if (planes !== undefined) return { format: 'yuv420p', widthPx, heightPx, isFullRange: true, data: planes };
+      loading ??= loadSharp();
+      const sharp = await loading;
       let decoded: { readonly data: Buffer; readonly info: { width: number; height: number; channels: number } };
       try {
         decoded = await sharp(data, { failOn: 'error', limitInputPixels: maxPixels, sequentialRead: true })

@@ -15,7 +15,7 @@ const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="64" heig
 
 describe('the decoder of pictures', () => {
   test('gives brightness and colours of the kind of picture that ingest makes', async () => {
-    const decoder = await createJpegDecoder(createFrameBufferPool({ maxBytes: 1 << 20 }));
+    const decoder = createJpegDecoder(createFrameBufferPool({ maxBytes: 1 << 20 }));
     const image = await decoder.decode({ format: 'jpeg', ...size, data: jpeg });
     expect(image).toMatchObject({ format: 'yuv420p', ...size, isFullRange: true });
     expect(image.data).toHaveLength(1.5 * 64 * 36);
@@ -23,7 +23,7 @@ describe('the decoder of pictures', () => {
   });
 
   test('gives the pixels of every other kind side by side, in memory of their own', async () => {
-    const decoder = await createJpegDecoder(createFrameBufferPool({ maxBytes: 1 << 20 }));
+    const decoder = createJpegDecoder(createFrameBufferPool({ maxBytes: 1 << 20 }));
     const image = await decoder.decode({ format: 'jpeg', ...size, data: progressive });
     expect(image).toMatchObject({ format: 'rgb24', ...size });
     expect(image.data.byteLength).toBe(image.data.buffer.byteLength);
@@ -39,20 +39,20 @@ describe('the decoder of pictures', () => {
     ['nothing', Buffer.alloc(0)],
     ['noise', Buffer.from('not a picture')],
   ])('refuses %s', async (_, data) => {
-    const decoder = await createJpegDecoder(createFrameBufferPool({ maxBytes: 0 }));
+    const decoder = createJpegDecoder(createFrameBufferPool({ maxBytes: 0 }));
     await expect(decoder.decode({ format: 'jpeg', ...size, data })).rejects.toMatchObject({
       code: 'SIGHTLINE_FRAME_UNDECODABLE',
     });
   });
 
   test('refuses a picture that has another size than was said', async () => {
-    const decoder = await createJpegDecoder(createFrameBufferPool({ maxBytes: 0 }));
+    const decoder = createJpegDecoder(createFrameBufferPool({ maxBytes: 0 }));
     const asked = decoder.decode({ format: 'jpeg', widthPx: 36, heightPx: 64, data: jpeg });
     await expect(asked).rejects.toMatchObject({ code: 'SIGHTLINE_FRAME_UNDECODABLE' });
   });
 
   test('takes one in the colours of print as well', async () => {
-    const decoder = await createJpegDecoder(createFrameBufferPool({ maxBytes: 0 }));
+    const decoder = createJpegDecoder(createFrameBufferPool({ maxBytes: 0 }));
     expect(await decoder.decode({ format: 'jpeg', ...size, data: cmyk })).toMatchObject({ format: 'rgb24', ...size });
   });
 });

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import sharp from 'sharp';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PlanarImage } from '#shared/core/frame';
 import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
@@ -53,6 +54,21 @@ test('gives the boxes of the model and the buffer back for the next frame', asyn
   expect([x1, y1, x2, y2, classIndex]).toEqual([24, 8, 40, 24, 0]);
   expect(score).toBeCloseTo(0.9, 5);
   expect(returned.map((data) => data.byteLength)).toEqual([64 * 36 * 3]);
+});
+
+test('decodes, measures and scales a JPEG where the model runs, and leaves it to the caller', async () => {
+  const returned: Uint8Array[] = [];
+  const engine = await tinyEngine({ recycle: (data) => returned.push(data) });
+  const grey = { create: { width: 80, height: 45, channels: 3, background: { r: 60, g: 60, b: 60 } } } as const;
+  const shared = Buffer.concat([Buffer.alloc(9), await sharp(grey).jpeg().toBuffer()]);
+  const jpeg = { format: 'jpeg', widthPx: 80, heightPx: 45, data: new Uint8Array(shared).subarray(9) } as const;
+  const fitTo = { widthPx: 64, heightPx: 36 };
+  const outcome = await engine.detect(jpeg, { ...forever, fitTo, wantsBrightness: true });
+  expect(outcome).toMatchObject({ kind: 'detected', brightness: expect.closeTo(60, 0) as number });
+  expect(jpeg.data[0]).toBe(0xff);
+  expect(returned).toEqual([]);
+  const broken = { ...jpeg, data: jpeg.data.slice(0, 60) };
+  await expect(engine.detect(broken, forever)).rejects.toMatchObject({ code: 'SIGHTLINE_FRAME_UNDECODABLE' });
 });
 
 test('with all its workers started one after another it works as ever', async () => {

@@ -4,7 +4,7 @@ import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { accountingGaps } from '../../support/ingest-doubles.ts';
-import { makeClip, readFileToEnd, temporaryFolder, testPicture } from '../../support/ingest-files.ts';
+import { geometry, makeClip, readFileToEnd, temporaryFolder, testPicture } from '../../support/ingest-files.ts';
 import { testDataPath } from '../../support/test-data.ts';
 
 const cars = testDataPath('videos/car-detection.mp4');
@@ -257,6 +257,12 @@ describe('sizes', () => {
     expect(sizes(run)).toEqual(['320x180 as 416x234', '240x240 as 416x416', '641x359 as 416x232']);
     expect(run.pictures).toHaveLength(30);
     expect(run.lastStatus).toMatchObject({ width_px: 641, height_px: 359 });
+    const fit = {
+      ...geometry,
+      resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114, shape: 'fit' },
+    } as const;
+    const fitted = await readFileToEnd(path, { fps: 30 }, { geometry: () => fit });
+    expect(sizes(fitted)).toEqual(['320x180 as 512x288', '240x240 as 416x416', '641x359 as 514x288']);
   });
 
   test('a region of interest is cut to the pixel and told with the frame', async () => {

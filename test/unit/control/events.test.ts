@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { CameraStatus } from '#schemas';
+import type { CameraStatus, DriftState } from '#schemas';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openEventStore } from '../../../services/control/adapters/sqlite/event-store.ts';
 import { EventRecorder } from '../../../services/control/core/events/event-recorder.ts';
@@ -27,6 +27,14 @@ function status(cameraId: string, state: CameraStatus['state'], more: Partial<Ca
     ...{ clock_source: 'ARRIVAL', reconnect_count: 0, next_retry_at: null, backoff_ms: null, last_frame_time: null },
     ...{ time_to_first_result_ms: null, producer: { service: 'ingest', instance_id: '', version: '' }, tags: {} },
     ...more,
+  };
+}
+
+function driftState(cameraId: string, changes: DriftState['changes']): DriftState {
+  const empty = { reference: [], slots: [] };
+  return {
+    ...{ camera_id: cameraId, time: startUs, model_digest: 'a', window_ms: 1, slot: 0, slot_start: 0, slots_filled: 0 },
+    ...{ has_reference: true, frames: empty, brightness: empty, classes: [], drifting: [], changes },
   };
 }
 
@@ -110,6 +118,32 @@ describe('what becomes an event', () => {
     expect(told(events)).toEqual([
       'door drift.ended brightness: as it was before (PSI 0.312)',
       'door drift.started scores of person: what it shows, or what the model sees there, is not what it was (PSI 0.312)',
+    ]);
+  });
+
+  test('the drifts of a topic are told once each, however often a state brings them along', () => {
+    const events = recorder();
+    const change = (after: number, more: Partial<DriftState['changes'][number]>): DriftState['changes'][number] => ({
+      ...{
+        time: startUs + after,
+        model_digest: 'a',
+        measure: 'SCORES',
+        class_name: 'person',
+        psi: 0.5,
+        is_over: false,
+      },
+      ...more,
+    });
+    const both = { time: startUs, measure: 'BRIGHTNESS', class_name: null } as const;
+    const changes = [change(0, {}), change(0, both), change(1_000, { is_over: true, psi: 0.05 })];
+    for (const count of [0, 1, 2, 2, 3, 3])
+      events.driftState(driftState('door', [...changes.slice(0, count), change(2_000, { measure: 'UNKNOWN' })]));
+    events.driftState(driftState('gate', changes.slice(1, 2)));
+    expect(told(events).map((line) => line.replace(/:.*/, ''))).toEqual([
+      'door drift.ended scores of person',
+      'gate drift.started brightness',
+      'door drift.started brightness',
+      'door drift.started scores of person',
     ]);
   });
 

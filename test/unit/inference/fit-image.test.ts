@@ -7,7 +7,7 @@ import { scaleImage, wantedSize } from '../../../services/inference/core/fit-ima
 const input: InputGeometry = {
   widthPx: 320,
   heightPx: 320,
-  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114 },
+  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114, shape: 'fixed' },
 };
 const source = { sourceWidthPx: 1920, sourceHeightPx: 1080 };
 

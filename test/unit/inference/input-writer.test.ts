@@ -51,7 +51,10 @@ describe('a letterboxed BGR input', () => {
   });
 
   test('puts a centred picture into the middle', () => {
-    const writer = createInputWriter({ ...input, resize: { mode: 'letterbox', anchor: 'centre', padValue: 0 } });
+    const writer = createInputWriter({
+      ...input,
+      resize: { mode: 'letterbox', anchor: 'centre', padValue: 0, shape: 'fixed' },
+    });
     writer.write(image(32, 16));
     const [blue] = planes(writer.tensor);
     expect(Array.from({ length: 32 }, (_, row) => blue?.[row * 32])).toEqual([
@@ -65,7 +68,7 @@ describe('a letterboxed BGR input', () => {
 test('takes mean and standard deviation of each channel in the order of the input, of the filling too', () => {
   const writer = createInputWriter({
     ...picodetManifest.input,
-    resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114 },
+    resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114, shape: 'fixed' },
   });
   writer.write(image(16, 32, [165, 180, 150]));
   const [red, green, blue] = planes(writer.tensor);
@@ -81,7 +84,10 @@ test.each([
   ['narrow', 30, 32],
 ])('normalises every pixel of an image that is %s', (_, widthPx, heightPx) => {
   const { input } = picodetManifest;
-  const writer = createInputWriter({ ...input, resize: { mode: 'letterbox', anchor: 'centre', padValue: 0 } });
+  const writer = createInputWriter({
+    ...input,
+    resize: { mode: 'letterbox', anchor: 'centre', padValue: 0, shape: 'fixed' },
+  });
   const picture = image(widthPx, heightPx);
   picture.data.forEach((_value, index) => (picture.data[index] = (index * 37) % 256));
   writer.write(picture);

@@ -1,7 +1,8 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { DetectionFrame } from '#schemas';
 import { AppError } from '#shared/core/errors';
-import type { PixelImage, SampledFrame } from '#shared/core/frame';
+import type { SizePx } from '#shared/core/inference-geometry';
+import type { FrameImage, SampledFrame } from '#shared/core/frame';
 import { createMetricStore } from '#shared/core/metric-store';
 import { initialRollout, type ModelRef } from '#shared/core/rollout/rollout-state';
 import { renderPrometheusText } from '#shared/core/prometheus-text';
@@ -14,7 +15,8 @@ import { makeCommand, makeModelRef, rolledTo } from '../../support/rollout-doubl
 
 interface HeldEngine extends InferenceEngine {
   /** Images that were taken and have no result yet. */
-  readonly taken: PixelImage[];
+  /** The pictures, with the size that they are scaled to. */
+  readonly taken: (SizePx & { readonly image: FrameImage })[];
   /** Finishes what was taken. */
   finish(): void;
   isClosed: boolean;
@@ -33,11 +35,12 @@ function heldEngine(ref: ModelRef, holds: boolean, sizePx = 32): HeldEngine {
     taken: [],
     isClosed: false,
     start: () => Promise.resolve(),
-    async detect(image): Promise<EngineOutcome> {
+    async detect(image, { fitTo }): Promise<EngineOutcome> {
       if (engine.isClosed) throw new AppError('SIGHTLINE_INFERENCE_STOPPED', 'a frame came after the end');
-      engine.taken.push(image);
+      const { widthPx, heightPx } = fitTo ?? image;
+      engine.taken.push({ widthPx, heightPx, image });
       if (holds) await new Promise<void>((resolve) => waiting.push(resolve));
-      const time = { waitedMs: 0, preprocessMs: 1, inferenceMs: 2, postprocessMs: 1 };
+      const time = { waitedMs: 0, preprocessMs: 1, inferenceMs: 2, postprocessMs: 1, brightness: null };
       return { kind: 'detected', boxes: Float32Array.from([0, 0, 8, 8, 0.9, 0]), ...time };
     },
     finish() {
@@ -167,7 +170,7 @@ test('a shadow has a record of its own beside that of the camera, and accounts f
   expect(shadow?.header.message_id).not.toBe(record.header.message_id);
   expect(shadow?.accounting).toMatchObject({ frames_received: 0, frames_analysed: 0, drops_by_reason: {} });
   // Each had the pixels to itself.
-  const [ours, theirs] = [engine('a').taken[0]?.data, engine('b').taken[0]?.data];
+  const [ours, theirs] = [engine('a').taken[0]?.image.data, engine('b').taken[0]?.image.data];
   expect(ours).toEqual(theirs);
   expect(ours?.buffer).not.toBe(theirs?.buffer);
 });

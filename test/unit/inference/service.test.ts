@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { AppError } from '#shared/core/errors';
-import type { FrameFate, PixelImage, SampledFrame } from '#shared/core/frame';
+import type { FrameFate, FrameImage, SampledFrame } from '#shared/core/frame';
 import { messageId } from '#shared/core/message-id';
 import { createMetricStore } from '#shared/core/metric-store';
 import type { EngineOutcome, InferenceEngine } from '../../../services/inference/core/ports.ts';
@@ -8,7 +8,7 @@ import { createInferenceService, type InferenceService } from '../../../services
 import { createLogKeeper } from '../../support/inference-doubles.ts';
 import { yoloxManifest } from '../../support/manifests.ts';
 
-type Detect = (image: PixelImage, deadlineMs: number | null) => EngineOutcome;
+type Detect = (image: FrameImage, deadlineMs: number | null) => EngineOutcome;
 
 function scriptedEngine(detect: Detect): InferenceEngine {
   return {
@@ -84,6 +84,7 @@ function detected(...boxes: readonly number[]): EngineOutcome {
     preprocessMs: 1,
     inferenceMs: 10,
     postprocessMs: 2,
+    brightness: null,
   };
 }
 

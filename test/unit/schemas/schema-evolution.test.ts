@@ -9,6 +9,7 @@ import {
   type CameraRegistration,
   type CameraStatus,
   type DetectionFrame,
+  type DriftState,
   type FrameRecord,
   type IngestPresence,
   type ModelInfo,
@@ -26,6 +27,7 @@ const names = [
   'ingest-presence',
   'camera-registration',
   'model-info',
+  'drift-state',
 ] as const satisfies readonly SchemaName[];
 
 function releasedVersions(name: SchemaName): number[] {
@@ -215,6 +217,29 @@ test('the TypeScript types name exactly the fields of the schemas', () => {
     changed_by: true,
     change_reason: true,
   };
+  const driftState: Record<keyof DriftState, true> = {
+    camera_id: true,
+    time: true,
+    model_digest: true,
+    window_ms: true,
+    slot: true,
+    slot_start: true,
+    slots_filled: true,
+    has_reference: true,
+    frames: true,
+    brightness: true,
+    classes: true,
+    drifting: true,
+    changes: true,
+  };
+  const driftChange: Record<keyof DriftState['changes'][number], true> = {
+    time: true,
+    model_digest: true,
+    measure: true,
+    class_name: true,
+    psi: true,
+    is_over: true,
+  };
   const cameraStatus: Record<keyof CameraStatus, true> = {
     message_id: true,
     camera_id: true,
@@ -255,6 +280,8 @@ test('the TypeScript types name exactly the fields of the schemas', () => {
   expect(fields.get('CameraClaim')?.sort()).toEqual(Object.keys(claim).sort());
   expect(fields.get('CameraRegistration')?.sort()).toEqual(Object.keys(registration).sort());
   expect(fields.get('ModelInfo')?.sort()).toEqual(Object.keys(modelInfo).sort());
+  expect(fields.get('DriftState')?.sort()).toEqual(Object.keys(driftState).sort());
+  expect(fields.get('DriftChange')?.sort()).toEqual(Object.keys(driftChange).sort());
   expect(fields.get('CameraStatus')?.sort()).toEqual(Object.keys(cameraStatus).sort());
 });
 

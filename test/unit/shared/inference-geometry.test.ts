@@ -12,9 +12,12 @@ import {
 const letterbox: InputGeometry = {
   widthPx: 416,
   heightPx: 416,
-  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114 },
+  resize: { mode: 'letterbox', anchor: 'top_left', padValue: 114, shape: 'fixed' },
 };
-const centred: InputGeometry = { ...letterbox, resize: { mode: 'letterbox', anchor: 'centre', padValue: 114 } };
+const centred: InputGeometry = {
+  ...letterbox,
+  resize: { mode: 'letterbox', anchor: 'centre', padValue: 114, shape: 'fixed' },
+};
 const stretched: InputGeometry = { widthPx: 320, heightPx: 256, resize: { mode: 'stretch' } };
 
 describe('inferenceSize', () => {

@@ -1,4 +1,4 @@
-import type { CameraRegistration, CameraStatus } from '#schemas';
+import type { CameraRegistration, CameraStatus, DriftState } from '#schemas';
 import type { CameraRegistryChange } from '#shared/core/camera-registry';
 import { toAppError } from '#shared/core/errors';
 import type { Logger } from '#shared/core/logger';
@@ -8,6 +8,7 @@ import type { EventFeed, EventFilter, EventPlace, EventStore, KeptEvent, SiteEve
 import { kindNames } from './event-kinds.ts';
 import type { EventStills } from './event-stills.ts';
 import {
+  driftNewsOf,
   eventOfDrift,
   eventOfRegistration,
   eventOfRemoval,
@@ -36,6 +37,8 @@ export class EventRecorder implements EventFeed {
   readonly #logger: Logger;
   readonly #listeners = new Set<(event: KeptEvent) => void>();
   readonly #registrations = new Map<string, CameraRegistration>();
+  /** When the last drift of each camera began or ended. */
+  readonly #driftToldMs = new Map<string, number>();
   /** What was told last of each camera. */
   readonly #told: Map<string, string>;
   /** Not kept since the last one that was. */
@@ -74,6 +77,7 @@ export class EventRecorder implements EventFeed {
     }
     this.#registrations.delete(cameraId);
     this.#told.delete(cameraId);
+    this.#driftToldMs.delete(cameraId);
     this.#stills.forget(cameraId);
     if (previous !== undefined)
       this.record(eventOfRemoval(cameraId, previous, this.#nowUs() - Math.round(ageMs * 1000)));
@@ -85,6 +89,17 @@ export class EventRecorder implements EventFeed {
 
   drift(news: DriftNews): void {
     this.record(eventOfDrift(news));
+  }
+
+  /** What changed last with a camera, as inference keeps it; told again and again. */
+  driftState(state: DriftState): void {
+    const toldMs = this.#driftToldMs.get(state.camera_id) ?? 0;
+    for (const news of driftNewsOf(state)) {
+      // Several may have begun with one frame.
+      if (news.timeMs < toldMs) continue;
+      this.drift(news);
+      this.#driftToldMs.set(state.camera_id, news.timeMs);
+    }
   }
 
   record(event: SiteEvent): void {

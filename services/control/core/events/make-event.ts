@@ -1,4 +1,4 @@
-import type { CameraRegistration, CameraStatus } from '#schemas';
+import type { CameraRegistration, CameraStatus, DriftState } from '#schemas';
 import { messageId } from '#shared/core/message-id';
 import { modelKey, type RolloutAction, type RolloutStep } from '#shared/core/rollout/rollout-state';
 import type { SiteEvent } from './event.ts';
@@ -97,6 +97,24 @@ export interface DriftNews {
   readonly modelDigest: string;
   readonly timeMs: number;
 }
+
+/** What changed last with a camera, as it stands on the topic. */
+export function driftNewsOf({ camera_id: cameraId, changes }: DriftState): readonly DriftNews[] {
+  return changes.flatMap(({ time, model_digest: modelDigest, measure, class_name: className, psi, is_over: isOver }) =>
+    // One that came after us is none that we could put into words.
+    measure === 'UNKNOWN'
+      ? []
+      : [
+          {
+            ...{ cameraId, className, psi, modelDigest, timeMs: time / 1000 },
+            measure: driftMeasures[measure],
+            change: isOver ? 'ended' : 'started',
+          } as const,
+        ],
+  );
+}
+
+const driftMeasures = { SCORES: 'scores', COUNTS: 'counts', BRIGHTNESS: 'brightness' } as const;
 
 export function eventOfDrift({ cameraId, className, measure, psi, change, modelDigest, timeMs }: DriftNews): SiteEvent {
   const timeUs = Math.round(timeMs * 1000);

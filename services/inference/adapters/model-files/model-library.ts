@@ -4,7 +4,9 @@ import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { AppError } from '#shared/core/errors';
+import type { InputShape } from '#shared/core/input-shape';
 import type { ModelManifest } from '../../core/model.ts';
+import { withInputShape } from '../../core/model-shape.ts';
 import { isSignedBy, parseSigningKey } from '../../core/model-signature.ts';
 import { inspectOnnx, type OnnxSummary } from '../../core/onnx-inspector.ts';
 import type { VerifiedModel } from '../../core/ports.ts';
@@ -17,6 +19,8 @@ export interface ModelLibraryOptions {
   readonly maxModelBytes?: number;
   /** File of an Ed25519 public key (PEM): a model without its signature is then refused. */
   readonly publicKeyFile?: string | undefined;
+  /** Takes the place of the shape in the manifests of models that are asked for; one that has none to choose is then refused. */
+  readonly inputShape?: InputShape | undefined;
 }
 
 export interface FoundModel {
@@ -118,6 +122,11 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
   }
 
   async function find(nameOrPath: string): Promise<FoundModel> {
+    const found = await findAnywhere(nameOrPath);
+    return { ...found, manifest: withInputShape(found.manifest, options.inputShape) };
+  }
+
+  function findAnywhere(nameOrPath: string): Promise<FoundModel> {
     if (/\.ya?ml$/i.test(nameOrPath)) return readManifest(nameOrPath);
     if (/\.onnx$/i.test(nameOrPath)) return findByFile(nameOrPath);
     return findByName(nameOrPath);

@@ -9,12 +9,12 @@ import { createInputWriter } from '../../core/input-writer.ts';
 import type { ModelManifest, ScoreRules } from '../../core/model.ts';
 import { rewriteOnnx } from '../../core/onnx-rewrite.ts';
 import { suppressNonMaxima } from '../../core/non-max-suppression.ts';
-import type { ExecutionProvider, ImageDetections } from '../../core/ports.ts';
+import type { ExecutionProvider, PixelDetections } from '../../core/ports.ts';
 
 /** One session with everything that one thread needs to turn images into boxes. Blocks its thread while it runs. */
 export interface DetectorSession {
   /** One image at a time: the input memory is the session's own. */
-  detect(image: PixelImage): Promise<ImageDetections>;
+  detect(image: PixelImage): Promise<PixelDetections>;
   close(): Promise<void>;
 }
 

@@ -2,10 +2,9 @@ import { getCompileCacheDir } from 'node:module';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AppError, fromErrorRecord } from '#shared/core/errors';
-import type { PixelImage } from '#shared/core/frame';
 import type { ScoreRules } from '../../core/model.ts';
 import type { ExecutionProvider, ImageDetections, VerifiedModel } from '../../core/ports.ts';
-import type { ChosenProvider, FromWorker, ToWorker } from './worker-messages.ts';
+import type { ChosenProvider, DetectRequest, FromWorker, ToWorker } from './worker-messages.ts';
 
 export type ThreadResult =
   | { readonly kind: 'detected'; readonly result: ImageDetections; readonly data: Uint8Array<ArrayBuffer> }
@@ -25,7 +24,7 @@ export interface DetectorThread {
     options: { readonly rules: ScoreRules; readonly provider: ExecutionProvider; readonly timeoutMs: number },
   ): Promise<ChosenProvider>;
   /** One image at a time. Its buffer is transferred and comes back with the result. */
-  detect(image: PixelImage): void;
+  detect(request: DetectRequest): void;
   /** Waits at most this long for the thread to end by itself; rejects with SIGHTLINE_INFERENCE_STALLED when it does not. */
   stop(timeoutMs: number): Promise<void>;
 }
@@ -133,8 +132,8 @@ export function startDetectorThread(name: string, events: DetectorThreadEvents):
         clearTimeout(timer);
       }
     },
-    detect(image) {
-      say({ kind: 'detect', image }, [image.data.buffer]);
+    detect(request) {
+      say({ kind: 'detect', ...request }, [request.image.data.buffer]);
     },
     stop,
   };

@@ -1,12 +1,21 @@
 import { parentPort } from 'node:worker_threads';
 import { AppError, toErrorRecord } from '#shared/core/errors';
-import { openDetectorSession, type DetectorSession } from './detector-session.ts';
-import type { ChosenProvider, FromWorker, ToWorker } from './worker-messages.ts';
+import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
+import { createJpegDecoder } from '#shared/images/jpeg-decoder';
+import { meanBrightness } from '../../core/drift/brightness.ts';
+import { scaleImage } from '../../core/fit-image.ts';
+import type { ImageDetections } from '../../core/ports.ts';
+import type { DetectorSession } from './detector-session.ts';
+import { openShapedSession } from './shaped-session.ts';
+import type { ChosenProvider, DetectRequest, FromWorker, ToWorker } from './worker-messages.ts';
 
 /** The thread that owns one session: a model's run blocks it, and nothing else waits on it. */
 if (parentPort === null) throw new Error('this file is started as a worker thread');
 const port = parentPort;
 let session: DetectorSession | undefined;
+/** For the pixels of one decoded picture after another. */
+const pool = createFrameBufferPool({ maxBytes: 1 << 24 });
+const jpegDecoder = createJpegDecoder(pool);
 /** One message after another: a stop that arrives during a run is taken up when the run has ended. */
 let work: Promise<void> = Promise.resolve();
 
@@ -30,7 +39,7 @@ async function handle(message: ToWorker): Promise<void> {
       }
       return;
     case 'detect':
-      await detect(message.image);
+      await detect(message);
       return;
     case 'stop':
       await session?.close();
@@ -48,19 +57,19 @@ async function openOnProvider({
   let refused: string | null = null;
   if (provider !== 'cpu') {
     try {
-      return { session: await openDetectorSession(bytes, manifest, rules, provider), chosen: { provider, refused } };
+      return { session: await openShapedSession(bytes, manifest, rules, provider), chosen: { provider, refused } };
     } catch (error) {
       refused = (error instanceof Error ? error.message : String(error)).slice(0, 300);
     }
   }
-  return { session: await openDetectorSession(bytes, manifest, rules), chosen: { provider: 'cpu', refused } };
+  return { session: await openShapedSession(bytes, manifest, rules), chosen: { provider: 'cpu', refused } };
 }
 
-async function detect(image: Extract<ToWorker, { kind: 'detect' }>['image']): Promise<void> {
-  const { data } = image;
+async function detect(request: DetectRequest): Promise<void> {
+  const { data } = request.image;
   try {
     if (session === undefined) throw new AppError('SIGHTLINE_INFERENCE_STOPPED', 'the worker has no model');
-    say({ kind: 'detected', result: await session.detect(image), data }, [data.buffer]);
+    say({ kind: 'detected', result: await detectionsOf(session, request), data }, [data.buffer]);
   } catch (error) {
     const known =
       error instanceof AppError
@@ -70,4 +79,18 @@ async function detect(image: Extract<ToWorker, { kind: 'detect' }>['image']): Pr
           });
     say({ kind: 'detect-failed', error: toErrorRecord(known), data }, [data.buffer]);
   }
+}
+
+async function detectionsOf(
+  detector: DetectorSession,
+  { image, fitTo, wantsBrightness }: DetectRequest,
+): Promise<ImageDetections> {
+  const startMs = performance.now();
+  const pixels = image.format === 'jpeg' ? await jpegDecoder.decode(image) : image;
+  const brightness = wantsBrightness ? meanBrightness(pixels) : null;
+  const fitting = fitTo === null ? pixels : scaleImage(pixels, fitTo);
+  const readyMs = performance.now() - startMs;
+  const found = await detector.detect(fitting);
+  if (pixels !== image) pool.give(pixels.data);
+  return { ...found, preprocessMs: readyMs + found.preprocessMs, brightness };
 }

@@ -3,8 +3,9 @@ import { AppError, toErrorRecord } from '#shared/core/errors';
 import { isVector } from '../../core/model-guess-vectors.ts';
 import type { TensorFacts } from '../../core/model-facts.ts';
 import { guessInput } from '../../core/model-guess.ts';
-import { openDetectorSession, sessionOptions } from './detector-session.ts';
+import { sessionOptions } from './detector-session.ts';
 import type { ProbedModel, TrialAnswer, TrialRequest } from './model-trial-messages.ts';
+import { openShapedSession } from './shaped-session.ts';
 
 /** The process that tries one model for model-trial.ts and is killed afterwards, or before. */
 process.once('disconnect', () => process.exit());
@@ -16,7 +17,7 @@ async function answer(request: TrialRequest): Promise<TrialAnswer> {
   try {
     if (request.kind === 'probe') return { kind: 'probed', found: await probe(request) };
     const bytesBefore = process.memoryUsage.rss();
-    const session = await openDetectorSession(request.bytes, request.manifest, request.rules);
+    const session = await openShapedSession(request.bytes, request.manifest, request.rules);
     const run =
       request.image === null ? { boxes: new Float32Array(), inferenceMs: 0 } : await session.detect(request.image);
     const memoryBytes = Math.max(0, process.memoryUsage.rss() - bytesBefore);

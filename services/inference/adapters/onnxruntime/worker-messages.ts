@@ -1,5 +1,6 @@
 import type { ErrorRecord } from '#shared/core/errors';
-import type { PixelImage } from '#shared/core/frame';
+import type { FrameImage } from '#shared/core/frame';
+import type { SizePx } from '#shared/core/inference-geometry';
 import type { ModelManifest, ScoreRules } from '../../core/model.ts';
 import type { ExecutionProvider, ImageDetections } from '../../core/ports.ts';
 
@@ -7,6 +8,12 @@ import type { ExecutionProvider, ImageDetections } from '../../core/ports.ts';
 export interface ChosenProvider {
   readonly provider: ExecutionProvider;
   readonly refused: string | null;
+}
+
+export interface DetectRequest {
+  readonly image: FrameImage & { readonly data: Uint8Array<ArrayBuffer> };
+  readonly fitTo: SizePx | null;
+  readonly wantsBrightness: boolean;
 }
 
 /** What the engine says to a worker. Buffers are transferred, not copied. */
@@ -18,7 +25,7 @@ export type ToWorker =
       readonly rules: ScoreRules;
       readonly provider: ExecutionProvider;
     }
-  | { readonly kind: 'detect'; readonly image: PixelImage }
+  | ({ readonly kind: 'detect' } & DetectRequest)
   /** The worker finishes what it is at, releases its session and ends by itself: ending it from outside in a run aborts the process. */
   | { readonly kind: 'stop' };
 

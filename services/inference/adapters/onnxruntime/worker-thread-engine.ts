@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { BoundedQueue } from '#shared/core/bounded-queue';
 import type { Clock } from '#shared/core/clock';
 import { AppError } from '#shared/core/errors';
-import type { PixelImage } from '#shared/core/frame';
+import type { FrameImage } from '#shared/core/frame';
 import type { Logger } from '#shared/core/logger';
 import type { ThresholdOverrides } from '../../core/model.ts';
 import type {
@@ -14,7 +14,7 @@ import type {
 } from '../../core/ports.ts';
 import { scoreRules } from '../../core/score-rules.ts';
 import { startDetectorThread, type DetectorThread } from './detector-thread.ts';
-import type { ChosenProvider } from './worker-messages.ts';
+import type { ChosenProvider, DetectRequest } from './worker-messages.ts';
 
 export interface WorkerThreadEngineOptions {
   readonly model: VerifiedModel;
@@ -36,8 +36,7 @@ export interface WorkerThreadEngineOptions {
   readonly recycle?: (data: Uint8Array<ArrayBuffer>) => void;
 }
 
-interface Waiting {
-  readonly image: PixelImage;
+interface Waiting extends DetectRequest {
   readonly deadlineMs: number | null;
   readonly handedInMs: number;
   readonly resolve: (outcome: EngineOutcome) => void;
@@ -50,6 +49,8 @@ interface Slot {
   busySinceMs: number;
   /** The caller that waits for this run; taken away when the run stalls, since the caller then has its answer. */
   current: Waiting | undefined;
+  /** Of the image that it was given last. */
+  format: FrameImage['format'];
 }
 
 /** Of one engine in its lifetime: a worker that dies again and again is a fault to be seen, not to be hidden by restarts. */
@@ -67,13 +68,18 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
   const workers = options.workers ?? usualWorkers();
   const runTimeoutMs = options.runTimeoutMs ?? 30_000;
   const loadTimeoutMs = options.loadTimeoutMs ?? 60_000;
-  const recycle = options.recycle ?? ((): void => undefined);
+
+  /** A JPEG is as long as it happens to be: of no use to others. */
+  function giveBack(format: FrameImage['format'], data: Uint8Array<ArrayBuffer>): void {
+    if (format !== 'jpeg') options.recycle?.(data);
+  }
 
   const slots = Array.from({ length: workers }, (): Slot => ({
     thread: undefined,
     state: 'lost',
     busySinceMs: 0,
     current: undefined,
+    format: 'yuv420p',
   }));
   const queue = new BoundedQueue<Waiting>({
     name: 'inference',
@@ -99,7 +105,7 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
     const thread = startDetectorThread(`sightline-inference-${slots.indexOf(slot) + 1}`, {
       onResult: (message) => {
         const { current } = slot;
-        recycle(message.data);
+        giveBack(slot.format, message.data);
         if (slot.state === 'stalled')
           logger.warn({ runMs: Math.round(clock.monotonicMs() - slot.busySinceMs) }, 'stalled inference run came back');
         slot.state = 'idle';
@@ -164,7 +170,7 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
 
   function rejectQueue(error: AppError): void {
     for (let waiting = queue.take(); waiting !== undefined; waiting = queue.take()) {
-      recycle(waiting.image.data);
+      giveBack(waiting.image.format, waiting.image.data);
       waiting.reject(error);
     }
     wakeWaiters();
@@ -192,7 +198,8 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
       const waiting = nextInTime();
       if (waiting === undefined) break;
       try {
-        slot.thread.detect(waiting.image);
+        const { image, fitTo, wantsBrightness } = waiting;
+        slot.thread.detect({ image, fitTo, wantsBrightness });
       } catch (error) {
         // The buffer cannot be transferred: it was handed on before, or is not one of its own.
         waiting.reject(
@@ -204,6 +211,7 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
       slot.state = 'busy';
       slot.busySinceMs = clock.monotonicMs();
       slot.current = waiting;
+      slot.format = waiting.image.format;
     }
     wakeWaiters();
   }
@@ -211,7 +219,7 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
   function nextInTime(): Waiting | undefined {
     for (let waiting = queue.take(); waiting !== undefined; waiting = queue.take()) {
       if (waiting.deadlineMs === null || clock.monotonicMs() <= waiting.deadlineMs) return waiting;
-      recycle(waiting.image.data);
+      giveBack(waiting.image.format, waiting.image.data);
       waiting.resolve({ kind: 'expired' });
     }
     return undefined;
@@ -295,9 +303,11 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
       const { name, version } = manifest;
       logger.info({ model: name, version, workers, provider: chosen.provider }, 'inference ready');
     },
-    detect(image, { deadlineMs }) {
+    detect(given, { deadlineMs, fitTo = null, wantsBrightness = false }) {
+      // What is transferred takes all of its memory along, and a JPEG lies among others in what a broker sent.
+      const image = given.format === 'jpeg' ? { ...given, data: given.data.slice() } : given;
       const refuse = (error: AppError): Promise<never> => {
-        recycle(image.data);
+        giveBack(image.format, image.data);
         return Promise.reject(error);
       };
       if (phase !== 'running') return refuse(new AppError('SIGHTLINE_INFERENCE_STOPPED', `inference is ${phase}`));
@@ -315,7 +325,8 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
         );
       }
       return new Promise<EngineOutcome>((resolve, reject) => {
-        queue.offer({ image, deadlineMs, handedInMs: clock.monotonicMs(), resolve, reject });
+        const handedInMs = clock.monotonicMs();
+        queue.offer({ image, fitTo, wantsBrightness, deadlineMs, handedInMs, resolve, reject });
         handOut();
       });
     },

@@ -1,5 +1,17 @@
+import type { DriftMeasureName, DriftState } from '#schemas';
+import {
+  brightnessBins,
+  cameraOf,
+  histogramsOf,
+  newCamera,
+  newRow,
+  scoreBins,
+  stateOf,
+  type ClassRow,
+  type DriftCamera,
+} from './drift-camera.ts';
 import { driftAbove, populationStabilityIndex, stableBelow } from './psi.ts';
-import { slotsOfWindow, WindowedHistogram } from './windowed-histogram.ts';
+import { slotsOfWindow } from './windowed-histogram.ts';
 
 export type DriftMeasure = 'scores' | 'counts' | 'brightness';
 
@@ -35,33 +47,20 @@ export interface DriftMonitorOptions {
   readonly maxCameras?: number;
 }
 
-interface ClassRow {
-  readonly scores: WindowedHistogram;
-  /** Objects of the class in a frame: 1, 2, 3-4, 5-8, 9 and more. Frames without one are the rest of all frames. */
-  readonly counts: WindowedHistogram;
-}
-
-interface Camera {
-  readonly modelDigest: string;
-  slot: number;
-  slotStartMs: number;
-  /** Slots that are over, since the start or since the reference is there. */
-  filled: number;
-  hasReference: boolean;
-  /** One bin: frames. */
-  readonly frames: WindowedHistogram;
-  readonly brightness: WindowedHistogram;
-  readonly classes: Map<string, ClassRow>;
-  readonly drifting: Set<string>;
-}
-
-const scoreBins = 10;
-const countBins = 5;
-const brightnessBins = 16;
+/** Between two states of a camera that are kept only since time has passed: what is lost with a process is at most this part of a window. */
+const keptPartsOfWindow = 64;
+const leastKeptMs = 10_000;
+const maxChanges = 16;
+const names: Readonly<Record<DriftMeasure, DriftMeasureName>> = {
+  scores: 'SCORES',
+  counts: 'COUNTS',
+  brightness: 'BRIGHTNESS',
+};
 
 /**
  * Whether what a camera sees, or what a model makes of it, is still what it was: for each camera and class the distribution of scores and of
- * objects in a frame, for each camera that of brightness, over a moving window against the first full window. Memory is bounded.
+ * objects in a frame, for each camera that of brightness, over a moving window against the first full window. Memory is bounded. What it
+ * knows of a camera can be taken out as a state, and another monitor goes on from there.
  */
 export class DriftMonitor {
   readonly #windowMs: number;
@@ -69,7 +68,9 @@ export class DriftMonitor {
   readonly #maxRows: number;
   readonly #maxCameras: number;
   /** The one that had a frame last stands last. */
-  readonly #cameras = new Map<string, Camera>();
+  readonly #cameras = new Map<string, DriftCamera>();
+  /** Of cameras that had no frame yet. */
+  readonly #remembered = new Map<string, DriftState>();
   #rows = 0;
 
   constructor({ windowMs, minSamples = 300, maxRows = 4_096, maxCameras = 2_048 }: DriftMonitorOptions) {
@@ -84,14 +85,18 @@ export class DriftMonitor {
     return this.#rows;
   }
 
+  get cameraIds(): readonly string[] {
+    return [...this.#cameras.keys()];
+  }
+
   /** The figures that are new with this frame: none, but when the window of its camera has moved on. */
   add(seen: DriftObservation): readonly DriftFigure[] {
     const camera = this.#cameraOf(seen);
     const figures: DriftFigure[] = [];
     const slotMs = this.#windowMs / slotsOfWindow;
-    // A camera that was away for long comes back to an empty window.
-    for (let moved = 0; seen.timeMs >= camera.slotStartMs + slotMs; moved++) {
-      if (moved === 0) figures.push(...this.#endSlot(seen.cameraId, camera));
+    let moved = 0;
+    for (; seen.timeMs >= camera.slotStartMs + slotMs; moved++) {
+      if (moved === 0) figures.push(...this.#endSlot(seen, camera));
       camera.slotStartMs =
         moved < slotsOfWindow
           ? camera.slotStartMs + slotMs
@@ -99,34 +104,67 @@ export class DriftMonitor {
       camera.slot = (camera.slot + 1) % slotsOfWindow;
       for (const each of histogramsOf(camera)) each.clearSlot(camera.slot);
     }
+    // It was away for so long that nothing is left: an hour of it is not to be held against a day.
+    if (moved >= slotsOfWindow) camera.filled = 0;
+    camera.timeMs = seen.timeMs;
     this.#count(camera, seen);
+    const keptForMs = Math.max(leastKeptMs, this.#windowMs / keptPartsOfWindow);
+    if (moved > 0 || seen.timeMs >= camera.keptMs + keptForMs) camera.isDue = true;
     return figures;
   }
 
-  #cameraOf({ cameraId, modelDigest, timeMs }: DriftObservation): Camera {
-    let camera = this.#cameras.get(cameraId);
-    this.#cameras.delete(cameraId);
-    if (camera !== undefined && camera.modelDigest !== modelDigest) {
-      this.#rows -= camera.classes.size;
-      camera = undefined;
+  /** Its state, where there is something new to keep; asked again at once, there is not. */
+  due(cameraId: string): DriftState | undefined {
+    const camera = this.#cameras.get(cameraId);
+    if (camera?.isDue !== true) return undefined;
+    camera.isDue = false;
+    camera.keptMs = camera.timeMs;
+    return stateOf(cameraId, this.#windowMs, camera);
+  }
+
+  states(): readonly DriftState[] {
+    return [...this.#cameras].map(([cameraId, camera]) => stateOf(cameraId, this.#windowMs, camera));
+  }
+
+  /** From here its next frame goes on, whatever was known of it; states of another window and those above the limit of cameras are left out. */
+  restore(states: Iterable<DriftState>): void {
+    for (const state of states) {
+      this.forget(state.camera_id);
+      if (state.window_ms !== Math.round(this.#windowMs) || this.#remembered.size >= this.#maxCameras) continue;
+      this.#remembered.set(state.camera_id, state);
     }
-    camera ??= {
-      ...{ modelDigest, slot: 0, slotStartMs: timeMs, filled: 0, hasReference: false },
-      ...{ frames: new WindowedHistogram(1), brightness: new WindowedHistogram(brightnessBins) },
-      ...{ classes: new Map(), drifting: new Set() },
-    };
+  }
+
+  forget(cameraId: string): void {
+    this.#remembered.delete(cameraId);
+    this.#rows -= this.#cameras.get(cameraId)?.classes.size ?? 0;
+    this.#cameras.delete(cameraId);
+  }
+
+  #cameraOf({ cameraId, modelDigest, timeMs }: DriftObservation): DriftCamera {
+    let camera = this.#cameras.get(cameraId);
+    if (camera === undefined) {
+      const state = this.#remembered.get(cameraId);
+      this.#remembered.delete(cameraId);
+      if (state !== undefined) {
+        camera = cameraOf(state, timeMs, this.#maxRows - this.#rows);
+        this.#rows += camera.classes.size;
+      }
+    }
+    this.#cameras.delete(cameraId);
+    if (camera?.modelDigest !== modelDigest) {
+      this.#rows -= camera?.classes.size ?? 0;
+      camera = newCamera(modelDigest, timeMs, camera?.changes ?? []);
+    }
     this.#cameras.set(cameraId, camera);
     if (this.#cameras.size > this.#maxCameras) {
-      const [oldest] = this.#cameras;
-      if (oldest !== undefined) {
-        this.#rows -= oldest[1].classes.size;
-        this.#cameras.delete(oldest[0]);
-      }
+      const [oldest] = this.#cameras.keys();
+      if (oldest !== undefined) this.forget(oldest);
     }
     return camera;
   }
 
-  #count(camera: Camera, { objects, brightness }: DriftObservation): void {
+  #count(camera: DriftCamera, { objects, brightness }: DriftObservation): void {
     const { slot } = camera;
     camera.frames.add(slot, 0);
     if (brightness !== null) camera.brightness.add(slot, (brightness / 256) * brightnessBins);
@@ -141,17 +179,17 @@ export class DriftMonitor {
     for (const [name, count] of found) camera.classes.get(name)?.counts.add(slot, Math.ceil(Math.log2(count)));
   }
 
-  #rowOf({ classes }: Camera, name: string): ClassRow | undefined {
+  #rowOf({ classes }: DriftCamera, name: string): ClassRow | undefined {
     let row = classes.get(name);
     if (row === undefined && this.#rows < this.#maxRows) {
-      row = { scores: new WindowedHistogram(scoreBins), counts: new WindowedHistogram(countBins) };
+      row = newRow();
       classes.set(name, row);
       this.#rows += 1;
     }
     return row;
   }
 
-  #endSlot(cameraId: string, camera: Camera): readonly DriftFigure[] {
+  #endSlot(seen: DriftObservation, camera: DriftCamera): readonly DriftFigure[] {
     camera.filled += 1;
     if (camera.filled < slotsOfWindow) return [];
     if (!camera.hasReference) {
@@ -170,13 +208,14 @@ export class DriftMonitor {
     ): void => {
       if (sum(reference) < this.#minSamples || sum(current) < this.#minSamples) return;
       const psi = populationStabilityIndex(reference, current);
-      figures.push({
-        cameraId,
-        className,
-        measure,
-        psi,
-        change: changeOf(camera, `${measure}/${className ?? ''}`, psi),
+      const change = changeOf(camera, `${measure}/${className ?? ''}`, psi);
+      figures.push({ cameraId: seen.cameraId, className, measure, psi, change });
+      if (change === null) return;
+      camera.changes.push({
+        ...{ time: Math.round(seen.timeMs * 1000), model_digest: camera.modelDigest },
+        ...{ measure: names[measure], class_name: className, psi, is_over: change === 'ended' },
       });
+      camera.changes.splice(0, camera.changes.length - maxChanges);
     };
     compare('brightness', null, camera.brightness.reference, camera.brightness.window());
     const [framesBefore, framesNow] = [sum(camera.frames.reference), sum(camera.frames.window())];
@@ -189,16 +228,12 @@ export class DriftMonitor {
 }
 
 /** It begins above the upper limit and ends below the lower one, so that a figure that moves about one of them is not told again and again. */
-function changeOf({ drifting }: Camera, key: string, psi: number): DriftFigure['change'] {
+function changeOf({ drifting }: DriftCamera, key: string, psi: number): DriftFigure['change'] {
   if (!drifting.has(key) && psi > driftAbove) {
     drifting.add(key);
     return 'started';
   }
   return psi < stableBelow && drifting.delete(key) ? 'ended' : null;
-}
-
-function histogramsOf({ frames, brightness, classes }: Camera): readonly WindowedHistogram[] {
-  return [frames, brightness, ...[...classes.values()].flatMap(({ scores, counts }) => [scores, counts])];
 }
 
 /** With the frames that had none before the others. */

@@ -1,3 +1,5 @@
+import type { DriftHistogramRecord } from '#schemas';
+
 /** The window moves on by this part of itself at a time. */
 export const slotsOfWindow = 8;
 
@@ -7,10 +9,14 @@ export class WindowedHistogram {
   readonly #bins: number;
   readonly #slots: Uint32Array;
 
-  constructor(bins: number) {
+  /** As `record` has it, where that has as many bins. */
+  constructor(bins: number, record?: DriftHistogramRecord) {
     this.#bins = bins;
     this.reference = new Uint32Array(bins);
     this.#slots = new Uint32Array(bins * slotsOfWindow);
+    if (record?.reference.length !== bins || record.slots.length !== this.#slots.length) return;
+    this.reference.set(record.reference);
+    this.#slots.set(record.slots);
   }
 
   add(slot: number, bin: number): void {
@@ -35,5 +41,9 @@ export class WindowedHistogram {
   freeze(): void {
     this.reference.set(this.window());
     this.#slots.fill(0);
+  }
+
+  record(): DriftHistogramRecord {
+    return { reference: [...this.reference], slots: [...this.#slots] };
   }
 }

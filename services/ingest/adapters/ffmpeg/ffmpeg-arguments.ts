@@ -1,5 +1,6 @@
 import type { BoundingBoxRecord } from '#schemas';
-import type { InputGeometry } from '#shared/core/inference-geometry';
+import type { InputGeometry, SizePx } from '#shared/core/inference-geometry';
+import { fittingSizes } from '#shared/core/input-shape';
 import type { FfmpegDialect } from './ffmpeg-version.ts';
 
 export type FfmpegInput =
@@ -171,11 +172,18 @@ function cropFilter(crop: BoundingBoxRecord): string {
 
 /** The same arithmetic as `inferenceSize`, in integers that doubles hold exactly. */
 export function scaleFilter(geometry: InputGeometry): string {
-  const { widthPx: width, heightPx: height, resize } = geometry;
-  if (resize.mode === 'stretch') return `scale=w=${width}:h=${height}:flags=${scalerFlags}`;
-  const isWide = `gte(iw*${height},ih*${width})`;
-  const scaledWidth = `if(${isWide},${width},max(1,floor(iw*${height}/ih)))`;
-  const scaledHeight = `if(${isWide},max(1,floor(ih*${width}/iw)),${height})`;
+  const { widthPx, heightPx, resize } = geometry;
+  if (resize.mode === 'stretch') return `scale=w=${widthPx}:h=${heightPx}:flags=${scalerFlags}`;
+  const [first, ...others] = resize.shape === 'fit' ? fittingSizes(geometry) : ([{ widthPx, heightPx }] as const);
+  // The last size that is better than the one before it: they are asked from the widest on.
+  const choice = (value: (size: SizePx) => string): string =>
+    others.reduce((narrower, size, index) => {
+      const before = others[index - 1] ?? first;
+      return `if(gt(iw*${size.heightPx},ih*${before.widthPx}),${value(size)},${narrower})`;
+    }, value(first));
+  const isWide = ({ widthPx: width, heightPx: height }: SizePx): string => `gte(iw*${height},ih*${width})`;
+  const scaledWidth = choice((size) => `if(${isWide(size)},${size.widthPx},max(1,floor(iw*${size.heightPx}/ih)))`);
+  const scaledHeight = choice((size) => `if(${isWide(size)},max(1,floor(ih*${size.widthPx}/iw)),${size.heightPx})`);
   return `scale=w='${escaped(scaledWidth)}':h='${escaped(scaledHeight)}':flags=${scalerFlags}`;
 }
 

@@ -8,8 +8,8 @@ export interface TopicDefinition {
   readonly replicationFactor: number;
   /** In-sync replicas that have to hold a record before it is acknowledged. */
   readonly minInSyncReplicas: number;
-  /** `delete`: records go by age. `compact`: the newest of each key stays. */
-  readonly cleanup: 'delete' | 'compact';
+  /** `delete`: records go by age. `compact`: the newest of each key stays. Both: it stays until it is too old. */
+  readonly cleanup: 'delete' | 'compact' | 'compact,delete';
   readonly retentionMs?: number;
   readonly maxRecordBytes?: number;
   /** Further settings by the broker's names. */

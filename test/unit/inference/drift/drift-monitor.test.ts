@@ -102,6 +102,70 @@ describe('what goes above 0.25, and is told once', () => {
   });
 });
 
+describe('from a state', () => {
+  const night = (timeMs: number): Scene => (timeMs > 2.4 * day && timeMs < 3.6 * day ? byNight : byDay);
+
+  test('another monitor goes on as the one before would have, whenever it takes over', () => {
+    const alone = watch(new DriftMonitor({ windowMs: day }), 6, night);
+    const random = seeded(7);
+    let monitor = new DriftMonitor({ windowMs: day });
+    const last = new Map<string, DriftFigure>();
+    const changes: string[] = [];
+    for (let timeMs = 0, frame = 0; timeMs < 6 * day; timeMs += stepMs, frame++) {
+      for (const figure of monitor.add(frameOf(night(timeMs), timeMs, random))) {
+        last.set(figure.measure, figure);
+        if (figure.change !== null) changes.push(`${figure.measure} ${figure.change}`);
+      }
+      if (frame % 997 !== 0) continue;
+      const next = new DriftMonitor({ windowMs: day });
+      next.restore(monitor.states());
+      monitor = next;
+    }
+    expect([...last.values()]).toEqual(alone.figures);
+    expect(changes).toEqual(alone.changes);
+    expect(changes).toContain('scores ended');
+    expect(monitor.states()[0]?.changes).toHaveLength(changes.length);
+  });
+
+  test('one of another window or another model is begun anew, and what was told of the camera stays', () => {
+    const before = new DriftMonitor({ windowMs: day });
+    watch(before, 4, (timeMs) => (timeMs < 2 * day ? byDay : byNight));
+    const states = before.states();
+    const other = new DriftMonitor({ windowMs: day / 2 });
+    other.restore(states);
+    other.add(frameOf(byDay, 4 * day, seeded(1)));
+    expect(other.states()).toMatchObject([{ has_reference: false, changes: [] }]);
+    const same = new DriftMonitor({ windowMs: day });
+    same.restore(states);
+    same.add({ ...frameOf(byDay, 4 * day, seeded(1)), modelDigest: 'b' });
+    expect(same.states()).toMatchObject([{ has_reference: false, changes: [{}, {}, {}] }]);
+  });
+
+  test('after a pause that left nothing of the window there is no figure until there is a window again', () => {
+    const monitor = new DriftMonitor({ windowMs: day });
+    watch(monitor, 2.5, () => byDay);
+    const random = seeded(5);
+    const figures: number[] = [];
+    for (let timeMs = 10 * day; timeMs < 11.5 * day; timeMs += stepMs)
+      for (const { psi } of monitor.add(frameOf(isNight(timeMs) ? byNight : byDay, timeMs, random))) figures.push(psi);
+    // The window that was under way ends with the first frame; then a day passes.
+    expect(figures.length).toBe(3 + 4 * 3);
+  });
+
+  test('there is something to keep when a part of the window ended, and every so often between', () => {
+    const monitor = new DriftMonitor({ windowMs: day });
+    const random = seeded(5);
+    let kept = 0;
+    for (let timeMs = 0; timeMs < day; timeMs += stepMs) {
+      monitor.add(frameOf(byDay, timeMs, random));
+      if (monitor.due('door') !== undefined) kept++;
+      expect(monitor.due('door')).toBeUndefined();
+    }
+    expect(kept).toBeGreaterThanOrEqual(60);
+    expect(kept).toBeLessThan(72);
+  });
+});
+
 test('too few samples give no figure', () => {
   const { figures } = watch(new DriftMonitor({ windowMs: day, minSamples: 2_000 }), 4, () => byDay);
   expect(figures).toEqual([]);

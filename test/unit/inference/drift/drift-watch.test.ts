@@ -1,10 +1,14 @@
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { createMetricStore } from '#shared/core/metric-store';
 import { renderPrometheusText } from '#shared/core/prometheus-text';
 import { meanBrightness } from '../../../../services/inference/core/drift/brightness.ts';
 import { populationStabilityIndex } from '../../../../services/inference/core/drift/psi.ts';
 import { createDriftWatch, type DriftChange } from '../../../../services/inference/drift-watch.ts';
-import { createLogKeeper } from '../../../support/inference-doubles.ts';
+import { openKeptDriftWatch } from '../../../../cli/models/drift.ts';
+import { createLogKeeper, machineClock } from '../../../support/inference-doubles.ts';
 
 test('the index is the one of its definition, up to the half sample that each bin gets', () => {
   // (0.3 - 0.5) ln(0.3 / 0.5) + (0.7 - 0.5) ln(0.7 / 0.5)
@@ -35,4 +39,42 @@ test('a drift is a metric, one line of the log, and told to whoever keeps events
   expect(logger.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   const text = renderPrometheusText(metrics.snapshot());
   expect(text).toMatch(/sightline_drift_psi\{camera="door",class="",measure="brightness"\} [1-9]/);
+});
+
+test('figures of a camera that another process follows from now on are not shown any more', () => {
+  const metrics = createMetricStore();
+  const watch = createDriftWatch({ windowMs: 8_000, logger: createLogKeeper(), metrics });
+  for (let timeMs = 0; timeMs < 24_000; timeMs += 10)
+    for (const cameraId of ['door', 'gate'])
+      watch.add({ cameraId, modelDigest: 'a', timeMs, objects: [], brightness: 90 });
+  watch.forget((id) => id === 'door');
+  const text = renderPrometheusText(metrics.snapshot());
+  expect(text).toContain('camera="gate"');
+  expect(text).not.toContain('camera="door"');
+  expect(watch.states().map(({ camera_id: id }) => id)).toEqual(['gate']);
+});
+
+test('a run goes on with the reference of the run before it; a file that cannot be read costs the memory, not the run', async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'drift-'));
+  onTestFinished(() => rmSync(stateDir, { recursive: true, force: true }));
+  const windowMs = 8_000;
+  const firstMs = Date.now();
+  const run = async (fromMs: number, untilMs: number, brightness: number) => {
+    const logger = createLogKeeper();
+    const told: string[] = [];
+    const watch = await openKeptDriftWatch({
+      ...{ stateDir, windowHours: windowMs / 3_600_000, clock: machineClock, logger, metrics: createMetricStore() },
+      onChange: ({ measure, change }) => told.push(`${measure} ${change}`),
+    });
+    for (let timeMs = firstMs + fromMs; timeMs < firstMs + untilMs; timeMs += 10)
+      watch?.add({ cameraId: 'door', modelDigest: 'a', timeMs, objects: [], brightness });
+    watch?.close();
+    return { told, warnings: logger.lines.filter(({ level }) => level === 'warn').map(({ text }) => text) };
+  };
+  expect(await run(0, 9_500, 150)).toEqual({ told: [], warnings: [] });
+  expect((await run(9_500, 18_000, 30)).told).toEqual(['brightness started']);
+  expect((await run(18_000, 30_000, 30)).told).toEqual([]);
+  expect((await run(30_000, 40_000, 150)).told).toEqual(['brightness ended']);
+  writeFileSync(join(stateDir, 'drift.sqlite'), 'no database');
+  expect((await run(40_000, 57_000, 150)).warnings).toEqual(['drift is followed in memory only']);
 });
