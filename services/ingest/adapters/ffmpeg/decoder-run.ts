@@ -37,6 +37,7 @@ export interface DecodeOptions {
   readonly input: FfmpegInput;
   readonly fps: number;
   readonly crop: BoundingBoxRecord | null;
+  readonly masks: readonly BoundingBoxRecord[];
   /** Null for files, which carry their own time. */
   readonly captureClock: CaptureClock | null;
 }
@@ -52,6 +53,7 @@ export function createFileSource(
     readonly loop: boolean;
     readonly fps: number;
     readonly crop: BoundingBoxRecord | null;
+    readonly masks: readonly BoundingBoxRecord[];
   },
   context: FfmpegContext,
 ): FrameSource {
@@ -67,7 +69,7 @@ export function createFileSource(
         return { reason, text: error.message, error };
       }
       const input: FfmpegInput = { kind: 'file', path, demuxer, realtime: file.realtime, loop: file.loop };
-      return decode({ input, fps: file.fps, crop: file.crop, captureClock: null }, sink, signal, context);
+      return decode({ ...file, input, captureClock: null }, sink, signal, context);
     },
   };
 }
