@@ -125,7 +125,10 @@ function merged(intervals: readonly Interval[]): Interval[] {
 function isSame(one: readonly Interval[], other: readonly Interval[]): boolean {
   return (
     one.length === other.length &&
-    one.every(([from, to], index) => from === other[index]?.[0] && to === other[index]?.[1])
+    one.every(([from, to], index) => {
+      const [otherFrom, otherTo] = other[index] ?? [];
+      return from === otherFrom && to === otherTo;
+    })
   );
 }
 

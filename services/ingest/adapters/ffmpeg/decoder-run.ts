@@ -316,7 +316,7 @@ class DecoderRun {
         ptsUs,
       };
     }
-    this.#fileZeroUs ??= this.#fileStartUs() - ptsUs;
+    this.#fileZeroUs ??= this.#fileStartUs(ingestTimeUs) - ptsUs;
     return {
       captureTimeUs: this.#fileZeroUs + ptsUs,
       captureTimeSource: 'CONTAINER',
@@ -327,10 +327,13 @@ class DecoderRun {
     };
   }
 
-  /** When the first picture of a file was taken: what the container says of its making; played like a camera, now. */
-  #fileStartUs(): number {
+  /**
+   * When the first picture of a file was taken: what the container says of its making; played like a camera, now. Not when ffmpeg was started:
+   * it needs a while, longer where many are, and every later picture would seem as much older than it is.
+   */
+  #fileStartUs(ingestTimeUs: number): number {
     const isPlayed = this.#options.input.kind === 'file' && this.#options.input.realtime;
-    return isPlayed ? this.#startUs : (this.#parser.input.creationTimeUs ?? this.#startUs);
+    return isPlayed ? ingestTimeUs : (this.#parser.input.creationTimeUs ?? this.#startUs);
   }
 
   #log(line: string): void {
