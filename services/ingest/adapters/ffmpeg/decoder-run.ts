@@ -112,6 +112,7 @@ class DecoderRun {
   /** Capture time minus presentation time of a file. */
   #fileZeroUs: number | null = null;
   readonly #startUs: number;
+  #firstWordsUs: number | null = null;
 
   constructor(options: DecodeOptions, sink: FrameSink, context: FfmpegContext) {
     this.#options = options;
@@ -202,6 +203,7 @@ class DecoderRun {
   }
 
   #onMessages(text: string): void {
+    this.#firstWordsUs ??= this.#context.clock.nowUs();
     this.#parser.feed(text);
     this.#tellNotes();
     if (this.#isWaitingForNote) {
@@ -316,7 +318,7 @@ class DecoderRun {
         ptsUs,
       };
     }
-    this.#fileZeroUs ??= this.#fileStartUs(ingestTimeUs) - ptsUs;
+    this.#fileZeroUs ??= this.#fileStartUs() - ptsUs;
     return {
       captureTimeUs: this.#fileZeroUs + ptsUs,
       captureTimeSource: 'CONTAINER',
@@ -329,11 +331,12 @@ class DecoderRun {
 
   /**
    * When the first picture of a file was taken: what the container says of its making; played like a camera, now. Not when ffmpeg was started:
-   * it needs a while, longer where many are, and every later picture would seem as much older than it is.
+   * it needs a while, longer where many are, and every later picture would seem as much older than it is. Its first words tell that it has
+   * opened the file.
    */
-  #fileStartUs(ingestTimeUs: number): number {
+  #fileStartUs(): number {
     const isPlayed = this.#options.input.kind === 'file' && this.#options.input.realtime;
-    return isPlayed ? ingestTimeUs : (this.#parser.input.creationTimeUs ?? this.#startUs);
+    return isPlayed ? (this.#firstWordsUs ?? this.#startUs) : (this.#parser.input.creationTimeUs ?? this.#startUs);
   }
 
   #log(line: string): void {
