@@ -362,13 +362,15 @@ export const errorCatalogue = {
   },
   SIGHTLINE_CONVERSION_REFUSED: {
     exitCode: 1,
-    summary: 'A model was not converted: a step refused it, or the outputs of the two differ by more than is allowed. Nothing was written.',
+    summary:
+      'A model was not converted: a step refused it, or the outputs of the two differ by more than is allowed. Nothing was written.',
     action:
       'The message says which. Outputs that differ: compare on pictures like yours (--picture), and look at the figures before you raise --tolerance.',
   },
   SIGHTLINE_CONVERSION_UNCHECKED: {
     exitCode: 0,
-    summary: 'A model was converted and written, but its outputs could not be compared with the original here: only macOS runs Core ML.',
+    summary:
+      'A model was converted and written, but its outputs could not be compared with the original here: only macOS runs Core ML.',
     action: 'Run the same command on a Mac, which compares them, before you rely on the file.',
   },
   SIGHTLINE_PYTHON_TOOL_FAILED: {
