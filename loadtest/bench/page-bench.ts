@@ -1,7 +1,7 @@
 /**
- * What the page costs the server and how late it is: `node loadtest/bench/page-bench.ts [--cameras 16] [--fps 2] [--turns 3] [--seconds 12]`.
- * A run on the scene that Sightline draws itself, as so many cameras; turns with and without a browser that shows them all, then 200 listeners
- * of which one reads nothing. Wants Chromium and a model (SIGHTLINE_MODELS_DIR, or the bundled one).
+ * What the page costs the server and how late it is; `--help` tells the options. A run on the scene that Sightline draws itself, as so many
+ * cameras; turns with and without a browser that shows them all, then 200 listeners of which one reads nothing. Wants Chromium and a model
+ * (SIGHTLINE_MODELS_DIR, or the bundled one).
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,8 @@ import { parseArgs } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { build } from 'vite';
 import { launchChromium } from '../../test/support/chromium.ts';
-import { demoSceneClip } from '../../test/support/demo-scene-clip.ts';
+import { demoSceneClip, shortSceneClip } from '../../test/support/demo-scene-clip.ts';
+import { hasRtspServer, startRtspServer } from '../../test/support/rtsp-server.ts';
 import { spreadOf } from './measure-cpu.ts';
 
 const { values } = parseArgs({
@@ -24,18 +25,33 @@ const { values } = parseArgs({
     turns: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '12' },
     listeners: { type: 'string', default: '200' },
+    source: { type: 'string', default: hasRtspServer() ? 'rtsp' : 'file' },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  print(`What the page costs the server, and how late its boxes are.
+
+  --cameras N     tiles of the wall (16)
+  --fps N         pictures a second of each (2)
+  --turns N       turns without and with a browser (3)
+  --seconds N     length of a turn (12)
+  --listeners N   clients that follow the results, one of them stalled (200); 0 leaves them out
+  --source KIND   rtsp: a server that plays the scene as cameras do, which tells when a picture was captured (default where GStreamer's is
+                  installed). file: the scene read by ffmpeg at its own speed; captured is then when it was read, its decoding left out.`);
+  process.exit(0);
+}
+if (values.source !== 'rtsp' && values.source !== 'file') throw new Error('--source is rtsp or file');
 const cameras = Number(values.cameras);
 const turnMs = Number(values.seconds) * 1000;
 const millisecondsPerTick = 10;
 const root = path.resolve(import.meta.dirname, '../..');
 const folder = mkdtempSync(path.join(tmpdir(), 'sightline-page-bench-'));
 
-/** Notes when each result was captured and when its boxes were drawn; both by the clock of this machine. */
+/** Of each result that was drawn: when its frame was captured, read by ingest, made a record, come to the page, and drawn; by the clock of this machine. */
 const watchBoxes = `(() => {
   const captured = new Map();
-  window.delaysMs = [];
+  window.drawn = [];
   window.pictures = 0;
   const Plain = window.WebSocket;
   window.WebSocket = class extends Plain {
@@ -44,7 +60,9 @@ const watchBoxes = `(() => {
       this.addEventListener('message', ({ data }) => {
         const view = new DataView(data);
         const json = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, view.getUint32(0))));
-        captured.set(json.header.message_id, json.header.capture_time / 1000);
+        const { message_id, capture_time, ingest_time, publish_time } = json.header;
+        const { queue = 0 } = json.timing_ms ?? {};
+        captured.set(message_id, [capture_time / 1000, ingest_time / 1000, ingest_time / 1000 + queue, publish_time / 1000, Date.now()]);
         window.pictures += 1;
       });
     }
@@ -52,13 +70,23 @@ const watchBoxes = `(() => {
   new MutationObserver((changes) => {
     for (const { target } of changes) {
       const at = captured.get(target.dataset.messageId);
-      if (at !== undefined) requestAnimationFrame(() => window.delaysMs.push(Date.now() - at));
+      if (at !== undefined) requestAnimationFrame(() => window.drawn.push([...at, Date.now()]));
       captured.delete(target.dataset.messageId);
     }
   }).observe(document, { subtree: true, attributes: true, attributeFilter: ['data-message-id'] });
 })()`;
 
-const clip = await demoSceneClip();
+const stages = [
+  'capture to ingest (decoding, scaling)',
+  'until a worker begins (queues)',
+  'until the record (inference)',
+  'until the page has it (picture, socket)',
+  'until drawn',
+] as const;
+
+// Each viewer of the server gets a stream of its own.
+const server = values.source === 'rtsp' ? await startRtspServer({ clip: await shortSceneClip() }) : undefined;
+const address = server?.url ?? (await demoSceneClip());
 await build({ configFile: path.join(root, 'web/vite.config.ts'), logLevel: 'silent' });
 const run = spawn(
   process.execPath,
@@ -66,7 +94,7 @@ const run = spawn(
     ...[
       path.join(root, 'cli/bin.mjs'),
       'run',
-      '--loop',
+      ...(server === undefined ? ['--loop'] : []),
       '--fps',
       values.fps,
       '--http-port',
@@ -74,7 +102,7 @@ const run = spawn(
       '--log-format',
       'json',
     ],
-    ...Array.from({ length: cameras }, (_, index) => ['--camera', `camera-${index + 1}=${clip}`]).flat(),
+    ...Array.from({ length: cameras }, (_, index) => ['--camera', `camera-${index + 1}=${address}`]).flat(),
     ...['--state-dir', folder, '--results', path.join(folder, 'results')],
   ],
   { stdio: ['ignore', 'ignore', 'pipe'] },
@@ -87,11 +115,12 @@ try {
   const token = readFileSync(path.join(folder, 'local-token'), 'utf8').trim();
   await sleep(8_000);
   await benchPage(browser, `${url}/#token=${token}`);
-  await benchListeners(url, token);
+  if (Number(values.listeners) > 0) await benchListeners(url, token);
 } finally {
   await browser.close();
   run.kill('SIGINT');
   if (run.exitCode === null) await once(run, 'close');
+  await server?.stop();
   rmSync(folder, { recursive: true, force: true });
 }
 
@@ -99,7 +128,7 @@ async function benchPage(from: Browser, link: string): Promise<void> {
   const costs: number[] = [];
   const perPicture: number[] = [];
   const paints: number[] = [];
-  const delays: number[] = [];
+  const drawn: number[][] = [];
   for (let turn = 0; turn < Number(values.turns); turn++) {
     const without = await cpuDuring(() => sleep(turnMs));
     const context = await from.newContext({ viewport: { width: 1600, height: 1400 } });
@@ -111,9 +140,9 @@ async function benchPage(from: Browser, link: string): Promise<void> {
       .nth(cameras - 1)
       .waitFor();
     paints.push(await page.evaluate<number>("performance.getEntriesByName('first-contentful-paint')[0].startTime"));
-    const before = await page.evaluate<number>('window.delaysMs.length = 0, window.pictures');
+    const before = await page.evaluate<number>('window.drawn.length = 0, window.pictures');
     const shown = await cpuDuring(() => sleep(turnMs));
-    delays.push(...(await page.evaluate<number[]>('window.delaysMs')));
+    drawn.push(...(await page.evaluate<number[][]>('window.drawn')));
     const pictures = (await page.evaluate<number>('window.pictures')) - before;
     await context.close();
     costs.push(shown - without);
@@ -121,14 +150,21 @@ async function benchPage(from: Browser, link: string): Promise<void> {
   }
   const cost = spreadOf(costs.map((one) => one * 100));
   const picture = spreadOf(perPicture);
-  const sorted = delays.toSorted((one, other) => one - other);
-  const at = (share: number): number => Math.round(sorted[Math.floor(sorted.length * share)] ?? Number.NaN);
   print(`load average ${loadavg()[0]?.toFixed(1) ?? '?'}`);
   print(
     `${cameras} tiles at ${values.fps} pictures a second: ${cost.median.toFixed(1)} % of a core (${cost.min.toFixed(1)} to ${cost.max.toFixed(1)}), ${picture.median.toFixed(2)} ms a picture`,
   );
-  print(`from capture to boxes on the screen: p50 ${at(0.5)}, p95 ${at(0.95)}, p99 ${at(0.99)} ms of ${sorted.length}`);
+  print(`from capture to boxes on the screen, of ${drawn.length}: ${quantiles(drawn, 0, stages.length)}`);
+  for (const [index, stage] of stages.entries()) print(`  ${stage}: ${quantiles(drawn, index, index + 1)}`);
   print(`first contentful paint: ${paints.map((one) => `${Math.round(one)} ms`).join(', ')}`);
+}
+
+function quantiles(drawn: readonly (readonly number[])[], from: number, to: number): string {
+  const sorted = drawn
+    .map((times) => (times[to] ?? Number.NaN) - (times[from] ?? Number.NaN))
+    .toSorted((one, other) => one - other);
+  const at = (share: number): number => Math.round(sorted[Math.floor(sorted.length * share)] ?? Number.NaN);
+  return `p50 ${at(0.5)}, p95 ${at(0.95)}, p99 ${at(0.99)} ms`;
 }
 
 async function benchListeners(url: string, token: string): Promise<void> {

@@ -135,6 +135,7 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
       if (current !== undefined) {
         if (mayStay && !current.hasEnded && isSameCamera(current.camera, camera)) return;
         await retire(current);
+        counters.changed(camera.id);
       }
       if (!isDraining) add(camera, openSource);
     });
@@ -239,6 +240,11 @@ function createCounters(metrics: Metrics) {
     help: 'Attempts to connect again since the start.',
     labels: perCamera,
   });
+  const changes = metrics.counter({
+    name: 'sightline_camera_changes_total',
+    help: 'Times that a camera was stopped and begun anew: its address, rate, masks or the like were changed, or it had ended.',
+    labels: perCamera,
+  });
 
   const reasons = new Map<string, Set<DropReason>>();
   const of = (camera: string) => {
@@ -281,9 +287,10 @@ function createCounters(metrics: Metrics) {
   };
   return {
     of,
+    changed: (camera: string): void => changes.with({ camera }).add(),
     /** A removed camera's series would stand still for ever. */
     forget(camera: string): void {
-      for (const family of [received, filtered, decodeErrors, up, reconnects]) family.remove({ camera });
+      for (const family of [received, filtered, decodeErrors, up, reconnects, changes]) family.remove({ camera });
       for (const reason of reasons.get(camera) ?? []) dropped.remove({ camera, reason });
       reasons.delete(camera);
     },

@@ -46,6 +46,7 @@ export function specFromRegistration(registration: CameraRegistration, secretBox
     transport: transport === 'UDP' ? 'udp' : 'tcp',
     tlsInsecure: registration.tls_insecure,
     ...(crop === null ? {} : { crop }),
+    masks: registration.masks.map(({ polygon }) => polygon),
     tags: registration.tags,
     realtime: registration.realtime,
     loop: registration.loop,

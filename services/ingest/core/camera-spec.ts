@@ -1,4 +1,4 @@
-import type { BoundingBoxRecord } from '#schemas';
+import type { BoundingBoxRecord, PointRecord } from '#schemas';
 import { AppError } from '#shared/core/errors';
 import { looksLikeUrl, parseCameraUrl, type CameraAddress } from './camera-url.ts';
 
@@ -20,6 +20,8 @@ export interface CameraSpec {
   readonly tlsInsecure: boolean;
   /** The part of the picture that is looked at, as fractions of it; null for all. */
   readonly crop: BoundingBoxRecord | null;
+  /** What nobody is to see: polygons in fractions of the whole picture, painted over before anything else is done with it. */
+  readonly masks: readonly (readonly PointRecord[])[];
   readonly tags: Readonly<Record<string, string>>;
   /** A file is played at its own speed, like a camera; without meaning for cameras. */
   readonly realtime: boolean;
@@ -46,6 +48,7 @@ export interface CameraInput {
   readonly transport?: 'tcp' | 'udp';
   readonly tlsInsecure?: boolean;
   readonly crop?: BoundingBoxRecord;
+  readonly masks?: CameraSpec['masks'];
   readonly tags?: Readonly<Record<string, string>>;
   readonly realtime?: boolean;
   readonly loop?: boolean;
@@ -94,6 +97,7 @@ export function createCameraSpec(input: CameraInput): CameraSpec {
     transport: input.transport ?? cameraDefaults.transport,
     tlsInsecure: input.tlsInsecure ?? false,
     crop: input.crop === undefined ? null : checkedCrop(input.crop, name),
+    masks: input.masks ?? [],
     tags: input.tags ?? {},
     realtime: input.realtime ?? !untilEnd,
     loop,

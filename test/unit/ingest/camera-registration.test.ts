@@ -23,6 +23,22 @@ describe('a registration', () => {
     expect(isSameCamera(specFromRegistration(made, testSecretBox), byHand)).toBe(true);
   });
 
+  test("hides what its masks hide, whatever they are called; zones and lines are none of ingest's affairs", () => {
+    const polygon = [
+      { x: 0, y: 0 },
+      { x: 0.5, y: 0 },
+      { x: 0, y: 0.5 },
+    ];
+    const made = registration({ camera_id: 'gate', url, masks: [{ id: 'a', name: 'A', polygon }] });
+    const spec = specFromRegistration(made, testSecretBox);
+    expect(spec.masks).toEqual([polygon]);
+    const renamed = registration({ camera_id: 'gate', masks: [{ id: 'b', name: 'B', polygon }] }, made);
+    const zoned = registration({ camera_id: 'gate', zones: [{ id: 'z', name: 'Z', polygon, classes: [] }] }, renamed);
+    expect(isSameCamera(specFromRegistration(zoned, testSecretBox), spec)).toBe(true);
+    const uncovered = registration({ camera_id: 'gate', masks: [] }, zoned);
+    expect(isSameCamera(specFromRegistration(uncovered, testSecretBox), spec)).toBe(false);
+  });
+
   test('shows no secret of the URL', () => {
     const made = registration({ camera_id: 'gate', url });
     expect(made.url).toBe('rtsp://192.0.2.10:554/main?token=***&x=1');

@@ -11,6 +11,7 @@ const file: FfmpegArgumentsOptions = {
   input: { kind: 'file', path: '/clips/a,b:c.mp4', demuxer: 'mov', realtime: false, loop: false },
   fps: 5,
   crop: null,
+  masks: [],
   geometry: { widthPx: 416, heightPx: 416, resize: { mode: 'stretch' } },
   dialect: dialectOf({ major: 5, minor: 1 }),
   output: 'planes',

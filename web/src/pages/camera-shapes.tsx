@@ -50,9 +50,10 @@ export function CameraShapes({ camera, drawing, points, onDraw, onSaved }: Camer
       <h2 id="shapes-title">Zones, lines and masks</h2>
       {all.length === 0 ? <p class="muted">None yet.</p> : null}
       {masks.length > 0 || drawing === 'mask' ? (
-        <p class="notice notice-bad" role="note">
-          Masks are stored and hide nothing yet: the picture is still analysed, shown and sent as a whole. Use the
-          masking of the camera itself for what nobody may see.
+        <p class="muted small" role="note">
+          What lies under a mask, and up to 2 % of the picture around it, is painted grey before anything is analysed,
+          shown or sent: from the moment the camera connects anew, a second or so after saving. Pictures of events from
+          before stay as they are, and so does what others get from the camera itself.
         </p>
       ) : zones.length + lines.length > 0 || drawing !== undefined ? (
         <p class="muted small">Stored for analytics; nothing works by zones and lines yet.</p>

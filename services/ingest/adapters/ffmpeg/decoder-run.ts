@@ -37,6 +37,7 @@ export interface DecodeOptions {
   readonly input: FfmpegInput;
   readonly fps: number;
   readonly crop: BoundingBoxRecord | null;
+  readonly masks: readonly BoundingBoxRecord[];
   /** Null for files, which carry their own time. */
   readonly captureClock: CaptureClock | null;
 }
@@ -52,6 +53,7 @@ export function createFileSource(
     readonly loop: boolean;
     readonly fps: number;
     readonly crop: BoundingBoxRecord | null;
+    readonly masks: readonly BoundingBoxRecord[];
   },
   context: FfmpegContext,
 ): FrameSource {
@@ -67,7 +69,7 @@ export function createFileSource(
         return { reason, text: error.message, error };
       }
       const input: FfmpegInput = { kind: 'file', path, demuxer, realtime: file.realtime, loop: file.loop };
-      return decode({ input, fps: file.fps, crop: file.crop, captureClock: null }, sink, signal, context);
+      return decode({ ...file, input, captureClock: null }, sink, signal, context);
     },
   };
 }
@@ -110,6 +112,7 @@ class DecoderRun {
   /** Capture time minus presentation time of a file. */
   #fileZeroUs: number | null = null;
   readonly #startUs: number;
+  #firstWordsUs: number | null = null;
 
   constructor(options: DecodeOptions, sink: FrameSink, context: FfmpegContext) {
     this.#options = options;
@@ -200,6 +203,7 @@ class DecoderRun {
   }
 
   #onMessages(text: string): void {
+    this.#firstWordsUs ??= this.#context.clock.nowUs();
     this.#parser.feed(text);
     this.#tellNotes();
     if (this.#isWaitingForNote) {
@@ -325,10 +329,14 @@ class DecoderRun {
     };
   }
 
-  /** When the first picture of a file was taken: what the container says of its making; played like a camera, now. */
+  /**
+   * When the first picture of a file was taken: what the container says of its making; played like a camera, now. Not when ffmpeg was started:
+   * it needs a while, longer where many are, and every later picture would seem as much older than it is. Its first words tell that it has
+   * opened the file.
+   */
   #fileStartUs(): number {
     const isPlayed = this.#options.input.kind === 'file' && this.#options.input.realtime;
-    return isPlayed ? this.#startUs : (this.#parser.input.creationTimeUs ?? this.#startUs);
+    return isPlayed ? (this.#firstWordsUs ?? this.#startUs) : (this.#parser.input.creationTimeUs ?? this.#startUs);
   }
 
   #log(line: string): void {

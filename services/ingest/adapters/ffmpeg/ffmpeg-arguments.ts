@@ -2,6 +2,7 @@ import type { BoundingBoxRecord } from '#schemas';
 import type { InputGeometry, SizePx } from '#shared/core/inference-geometry';
 import { fittingSizes } from '#shared/core/input-shape';
 import type { FfmpegDialect } from './ffmpeg-version.ts';
+import { maskFilters } from './mask-filters.ts';
 
 export type FfmpegInput =
   | { readonly kind: 'rtsp'; readonly url: string; readonly timeoutMs: number }
@@ -25,6 +26,8 @@ export interface FfmpegArgumentsOptions {
   readonly input: FfmpegInput;
   readonly fps: number;
   readonly crop: BoundingBoxRecord | null;
+  /** What is painted over, in fractions of the whole picture: no pixel of it leaves ffmpeg. */
+  readonly masks: readonly BoundingBoxRecord[];
   readonly geometry: InputGeometry;
   readonly dialect: FfmpegDialect;
   /** `planes`: raw pictures. `jpeg`: encoded ones on `pipe:3`, and their brightness alone, raw, where the pictures would be. */
@@ -137,7 +140,7 @@ function inputArguments(input: FfmpegInput, dialect: FfmpegDialect): string[] {
 const probing = ['-analyzeduration', '1000000', '-probesize', '5000000', '-fpsprobesize', '0'] as const;
 
 /** Exported for its tests. */
-export function filterGraph(options: Pick<FfmpegArgumentsOptions, 'fps' | 'crop' | 'geometry' | 'output'>): string {
+export function filterGraph(options: Omit<FfmpegArgumentsOptions, 'input' | 'dialect'>): string {
   return [
     `select='${samplingExpression(options.fps)}'`,
     // Without this, showinfo prints all that an encoder attached to a picture.
@@ -149,6 +152,7 @@ export function filterGraph(options: Pick<FfmpegArgumentsOptions, 'fps' | 'crop'
     // ffmpeg takes twice as long to turn them into colours, and the pipe has twice as many bytes.
     `${scaleFilter(options.geometry)}:out_color_matrix=bt601:out_range=${options.output === 'planes' ? 'tv' : 'pc'}`,
     options.output === 'planes' ? 'format=yuv420p' : 'format=yuvj420p',
+    ...maskFilters(options.masks, options.crop),
   ].join(',');
 }
 

@@ -1,3 +1,4 @@
+import type { BoundingBoxRecord } from '#schemas';
 import type { Clock } from '#shared/core/clock';
 import { toAppError } from '#shared/core/errors';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
@@ -7,6 +8,7 @@ import type { AddressPolicy } from '../../core/address-policy.ts';
 import { reasonOf } from '../../core/camera-failure.ts';
 import type { CameraSpec } from '../../core/camera-spec.ts';
 import type { CameraAddress } from '../../core/camera-url.ts';
+import { maskBands } from '../../core/mask-bands.ts';
 import type { FrameSink, FrameSource, OpenFrameSource, StreamEnd } from '../../core/ports.ts';
 import { createFileSource, decode, type FfmpegContext } from './decoder-run.ts';
 import type { FfmpegInput, FfmpegOutput } from './ffmpeg-arguments.ts';
@@ -47,8 +49,10 @@ export async function createFfmpegSources(options: FfmpegSourcesOptions): Promis
       version,
       logger: options.logger.child({ camera: camera.id }),
     };
-    if (source.kind === 'file') return createFileSource({ path: source.path, realtime, loop, fps, crop }, context);
-    return createNetworkSource(camera, source.address, options, context);
+    const masks = maskBands(camera.masks);
+    if (source.kind === 'file')
+      return createFileSource({ path: source.path, realtime, loop, fps, crop, masks }, context);
+    return createNetworkSource(camera, masks, source.address, options, context);
   };
 }
 
@@ -57,6 +61,7 @@ const relayVerdictMs = 500;
 
 function createNetworkSource(
   camera: CameraSpec,
+  masks: readonly BoundingBoxRecord[],
   address: CameraAddress,
   options: FfmpegSourcesOptions,
   context: FfmpegContext,
@@ -82,7 +87,7 @@ function createNetworkSource(
         return signal.aborted ? stopped : { reason: reasonOf(error), text: error.message, error };
       }
       try {
-        return await relayed(relay, camera, sink, signal, context);
+        return await relayed(relay, camera, masks, sink, signal, context);
       } finally {
         await relay.close();
       }
@@ -95,6 +100,7 @@ const stopped: StreamEnd = { reason: 'STOPPED', text: 'stopped', error: null };
 async function relayed(
   relay: CameraRelay,
   camera: CameraSpec,
+  masks: readonly BoundingBoxRecord[],
   sink: FrameSink,
   signal: AbortSignal,
   context: FfmpegContext,
@@ -112,7 +118,7 @@ async function relayed(
       facts: (seen) => sink.facts({ ...seen, declaredFps: facts.declaredFps ?? seen.declaredFps }),
     };
     const end = await decode(
-      { input, fps: camera.fps, crop: camera.crop, captureClock: relay.captureClock },
+      { input, fps: camera.fps, crop: camera.crop, masks, captureClock: relay.captureClock },
       told,
       signal,
       context,
