@@ -158,6 +158,44 @@ describe('events', () => {
   });
 });
 
+describe('streams', () => {
+  test.each(['revoked', 'expired'] as const)(
+    'end when the token that opened them is %s; those of others go on',
+    async (how) => {
+      const { api, hub, url, headers } = await start();
+      const expiresAtMs = how === 'expired' ? Date.now() + 3_000 : null;
+      const token = api.tokenOf('viewer', null, expiresAtMs);
+      const own = { authorization: `Bearer ${token}` };
+      const mjpeg = await open(`${url}/api/v1/cameras/door/live.mjpeg`, own);
+      const results = await open(`${url}/api/v1/results`, own);
+      const events = await open(`${url}/api/v1/events`, { ...own, accept: 'text/event-stream' });
+      const other = await open(`${url}/api/v1/results`, headers);
+      const protocols = ['sightline.live.v1', `bearer.${token}`];
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/api/v1/cameras/door/live`, protocols);
+      const closed = new Promise<number>((resolve) => socket.addEventListener('close', ({ code }) => resolve(code)));
+      await new Promise((resolve) => socket.addEventListener('open', resolve));
+
+      if (how === 'revoked') {
+        const id = token.split('_')[1] ?? '';
+        const answer = await fetch(`${url}/api/v1/tokens/${id}`, { method: 'DELETE', headers });
+        expect(answer.status).toBe(204);
+      }
+
+      expect(await closed).toBe(1008);
+      for (const { body } of [mjpeg, results, events]) await expect(readAll(body)).rejects.toThrow();
+      const reading = readEvents(other.body);
+      emit(hub, 1);
+      expect((await reading.next()).value?.event).toBe('result');
+      await vi.waitFor(() => expect(hub.wantsPicture('door')).toBe(false), { timeout: 20_000 });
+    },
+  );
+});
+
+async function readAll(body: ReadableStream<Uint8Array>): Promise<void> {
+  const reader = body.getReader();
+  while (!(await reader.read()).done);
+}
+
 /** Reads on until the text has come. */
 async function drain(socket: Socket, text: string): Promise<string> {
   let got = '';

@@ -6,6 +6,7 @@ import { AppError } from '#shared/core/errors';
 import { maySeeCamera } from '../../../core/access.ts';
 import type { LivePicture } from '../../../core/ports.ts';
 import { cameraUnknown } from '../../../core/register-camera.ts';
+import { watchAccess } from '../access-watch.ts';
 import { callerOf, read, readCamera, recordAudit, type ApiPorts, type HttpApp } from '../app.ts';
 import { EventStream } from '../event-stream.ts';
 import { Accounting } from '../schemas/cameras.ts';
@@ -19,6 +20,8 @@ const maxViewers = 64;
 const pictureTimeoutMs = 5_000;
 /** A viewer that takes nothing for so long is gone. */
 const stalledMs = 60_000;
+/** Of WebSocket, RFC 6455. */
+const policyViolation = 1008;
 const tags = ['live'];
 
 /** What is used of a WebSocket; the library's own types are not among our packages. */
@@ -213,8 +216,10 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
       known(request.params.id);
       enter();
       const gone = new AbortController();
+      const unwatch = watchAccess(ports, request, () => reply.raw.destroy());
       reply.raw.once('close', () => {
         counts.viewers--;
+        unwatch();
         gone.abort();
       });
       reply.raw.on('error', () => gone.abort());
@@ -274,8 +279,12 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
         }
         counts.viewers++;
         const gone = new AbortController();
+        const unwatch = watchAccess(ports, request, () =>
+          socket.close(policyViolation, 'the token is not valid any more'),
+        );
         socket.once('close', () => {
           counts.viewers--;
+          unwatch();
           gone.abort();
         });
         socket.on('error', () => socket.terminate());
@@ -342,8 +351,10 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
           if (wants(status.camera_id)) stream.send('status', status, status.message_id);
         }),
       ];
+      const unwatch = watchAccess(ports, request, () => stream.cutOff());
       stream.onClose(() => {
         leave();
+        unwatch();
         for (const subscription of subscriptions) subscription.close();
       });
       return reply;
