@@ -172,7 +172,8 @@ function VerdictView({ verdict, shownSteps }: { readonly verdict: Verdict; reado
             <span class="step-mark" aria-hidden="true" />
             <span class="step-name">{step.name}</span>
             <span class="muted">
-              {step.outcome === 'failed' ? 'failed' : ''} {step.detail}
+              {step.outcome === 'failed' ? 'failed: ' : ''}
+              {step.detail}
             </span>
           </li>
         ))}

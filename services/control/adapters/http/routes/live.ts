@@ -362,9 +362,17 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
   );
 }
 
-function liveMessage({ jpeg, result }: LivePicture): Buffer {
-  const json = Buffer.from(JSON.stringify(result));
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(json.byteLength);
-  return Buffer.concat([length, json, jpeg]);
+/** The same picture goes to all who watch the camera: its message is made once. */
+const messages = new WeakMap<LivePicture, Buffer>();
+
+function liveMessage(picture: LivePicture): Buffer {
+  let message = messages.get(picture);
+  if (message === undefined) {
+    const json = Buffer.from(JSON.stringify(picture.result));
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(json.byteLength);
+    message = Buffer.concat([length, json, picture.jpeg]);
+    messages.set(picture, message);
+  }
+  return message;
 }
