@@ -27,8 +27,15 @@ export function modelStoreDirectory(
   { stateDir }: Pick<ModelDirectorySources, 'stateDir'>,
   environment: Readonly<Record<string, string | undefined>>,
 ): string {
-  const state = stateDir ?? nonEmpty(environment['SIGHTLINE_STATE_DIR']) ?? defaultStateDirectory(environment);
-  return join(resolve(state), 'models');
+  return join(stateDirectory(stateDir, environment), 'models');
+}
+
+/** Where commands that read no settings file keep what outlives them. */
+export function stateDirectory(
+  stateDir: string | undefined,
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  return resolve(stateDir ?? nonEmpty(environment['SIGHTLINE_STATE_DIR']) ?? defaultStateDirectory(environment));
 }
 
 /** The setting model_key_file for commands that read no settings file. */

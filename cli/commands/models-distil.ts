@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { AppError } from '#shared/core/errors';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
-import { defaultStateDirectory, modelDirectories, modelKeyFile, modelStoreDirectory } from '../model-directories.ts';
+import { modelDirectories, modelKeyFile, modelStoreDirectory, stateDirectory } from '../model-directories.ts';
 import { distilModel, leastGain } from '../models/distil/distil-model.ts';
 import { outcomeRecord, outcomeText } from '../models/distil/distil-text.ts';
 import { positiveWhole, share } from '../option-values.ts';
@@ -18,6 +18,8 @@ interface LearningOptions {
   readonly fps: number;
   readonly maxFrames: number;
   readonly threads: number;
+  readonly also?: string;
+  readonly forget: number;
   readonly python?: string;
   readonly modelsDir?: string;
   readonly stateDir?: string;
@@ -101,6 +103,8 @@ function withLearningOptions(command: Command): Command {
     .option('--fps <n>', 'frames a second to take from the clips', positive, 5)
     .option('--max-frames <n>', 'most frames to take, from all clips together', positiveWhole, 3000)
     .option('--threads <n>', 'processor cores to use', positiveWhole, 1)
+    .option('--also <directory>', 'pictures of other places, so that it does not forget what the clips do not show')
+    .option('--forget <share>', 'AP50 that may be lost on a part of those (0.01 is a point)', share, 0.05)
     .option('--python <file>', 'a Python that has PyTorch, onnx and OpenCV, in place of installing them')
     .option('--models-dir <directory>', 'look here first')
     .option('--state-dir <directory>', 'where models are kept (models/ below it)')
@@ -141,8 +145,9 @@ async function learn(options: LearningOptions, lesson: Lesson): Promise<void> {
   const outcome = await distilModel({
     ...{ teacher, student, clips, workDirectory, name, pruneRatio, mostLost, minutes, fps, maxFrames, threads },
     ...(options.size === undefined ? {} : { size: options.size }),
+    ...{ also: options.also ?? null, mostForgotten: options.forget },
     python: {
-      stateDir: options.stateDir ?? defaultStateDirectory(process.env),
+      stateDir: stateDirectory(options.stateDir, process.env),
       python: options.python ?? nonEmpty(process.env['SIGHTLINE_PYTHON']),
     },
     storeDirectory: modelStoreDirectory(options, process.env),

@@ -15,7 +15,8 @@ import { registerModelsEval } from './models-eval.ts';
 import { registerModelsPull } from './models-pull.ts';
 import { registerModelsRollout } from './models-rollout.ts';
 import { registerModelsSign } from './models-sign.ts';
-import { registerModelTools } from './model-tools.ts';
+import { registerModelsConvert } from './models-convert.ts';
+import { registerModelsQuantise } from './models-quantise.ts';
 
 const modelHelp = 'name of a model, path of its manifest, or path of its .onnx file';
 
@@ -55,7 +56,8 @@ export function registerModelsCommands(program: Command): void {
   registerModelsDistil(models);
   registerModelsSign(models);
   registerModelsRollout(models);
-  registerModelTools(models);
+  registerModelsQuantise(models);
+  registerModelsConvert(models);
 }
 
 function openLibrary(options: CommonOptions): ModelLibrary {

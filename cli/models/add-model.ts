@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { readFile } from 'node:fs/promises';
-import { AppError } from '#shared/core/errors';
+import { AppError, toAppError } from '#shared/core/errors';
 import { formatYaml } from '#shared/runtime/load-yaml';
 import { defaultMaxModelBytes, readWhole } from '../../services/inference/adapters/model-files/model-library.ts';
 import { storeModel } from '../../services/inference/adapters/model-files/model-store.ts';
@@ -43,7 +43,14 @@ export interface AddedModel {
 
 /** From a bare ONNX file to a model that runs: look, guess, try, write down. Nothing is written unless it ran. */
 export async function addModel(options: AddModelOptions): Promise<AddedModel> {
-  const bytes = await readWhole(options.file, defaultMaxModelBytes);
+  const bytes = await readWhole(options.file, defaultMaxModelBytes).catch((thrown: unknown) => {
+    const error = toAppError(thrown);
+    if (error.code !== 'SIGHTLINE_MODEL_NOT_FOUND') throw error;
+    throw new AppError(error.code, error.message, {
+      cause: error,
+      action: 'Give the path of an ONNX file that you may read.',
+    });
+  });
   const digest = createHash('sha256').update(bytes).digest('hex');
   if (options.expectedSha256 !== undefined && digest !== options.expectedSha256) {
     throw new AppError(

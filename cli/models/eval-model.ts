@@ -16,8 +16,8 @@ export interface EvalOptions {
   readonly model: VerifiedModel;
   readonly imagesDirectory: string;
   readonly annotationsFile: string;
-  /** Boxes below it are not looked at; the measure wants nearly all of them. */
-  readonly scoreFloor: number;
+  /** Boxes below it are not looked at; the measure wants nearly all of them. Null: what the model reports, by its manifest. */
+  readonly scoreFloor: number | null;
   readonly nmsIou?: number;
   readonly logger: Logger;
   readonly onProgress: (done: number, total: number) => void;
@@ -64,19 +64,27 @@ const annotationsSchema = {
   },
 } as const satisfies SettingsSchema;
 type Annotations = Static<typeof annotationsSchema>;
-type Picture = Annotations['images'][number];
+export type Picture = Annotations['images'][number];
 
 /** Accuracy by class on labelled pictures, over the way that frames of a camera take: the same scaling, engine and decoding. */
 export async function evalModel(options: EvalOptions): Promise<ReadonlyMap<string, ClassAccuracy>> {
-  const { model, logger, onProgress, scoreFloor, nmsIou } = options;
-  const { labels } = model.manifest;
+  const { labels } = options.model.manifest;
   const annotations = await readAnnotations(options.annotationsFile);
   const labelled = labelledBoxes(annotations, labels);
+  const found = await findOnPictures({ ...options, pictures: annotations.images });
+  return evaluateCoco(labelled, found, labels);
+}
+
+/** What a model finds on pictures of a folder. */
+export async function findOnPictures(
+  options: Omit<EvalOptions, 'annotationsFile'> & { readonly pictures: readonly Picture[] },
+): Promise<readonly FoundBox[]> {
+  const { model, logger, onProgress, scoreFloor, nmsIou, pictures } = options;
   const engine = createWorkerThreadEngine({
     model,
     clock: systemClock,
     logger,
-    thresholds: { score: scoreFloor, ...(nmsIou === undefined ? {} : { nmsIou }) },
+    thresholds: { ...(scoreFloor === null ? {} : { score: scoreFloor }), ...(nmsIou === undefined ? {} : { nmsIou }) },
   });
   await engine.start();
   const found: FoundBox[] = [];
@@ -85,16 +93,16 @@ export async function evalModel(options: EvalOptions): Promise<ReadonlyMap<strin
     let done = 0;
     // One picture more than there are workers is read ahead.
     const readers = Array.from({ length: engine.workers + 1 }, async () => {
-      for (let picture = annotations.images[next++]; picture !== undefined; picture = annotations.images[next++]) {
+      for (let picture = pictures[next++]; picture !== undefined; picture = pictures[next++]) {
         found.push(...(await findIn(engine, join(options.imagesDirectory, picture.file_name), picture)));
-        onProgress(++done, annotations.images.length);
+        onProgress(++done, pictures.length);
       }
     });
     await Promise.all(readers);
   } finally {
     await engine.close();
   }
-  return evaluateCoco(labelled, found, labels);
+  return found;
 }
 
 async function findIn(engine: InferenceEngine, file: string, picture: Picture): Promise<readonly FoundBox[]> {

@@ -16,6 +16,8 @@ interface PythonPackages {
 
 export const pythonPackages = {
   tools: { requirements: 'requirements.txt', installedSize: '350 MB' },
+  tensorflow: { requirements: 'requirements-tensorflow.txt', installedSize: '2 GB' },
+  coreml: { requirements: 'requirements-coreml.txt', installedSize: '500 MB' },
   training: { requirements: 'requirements-training.txt', installedSize: '4 GB: PyTorch brings NVIDIA libraries' },
 } as const satisfies Readonly<Record<string, PythonPackages>>;
 
@@ -25,18 +27,10 @@ export interface PythonSource {
   readonly python?: string | undefined;
 }
 
-/** Runs a tool of models/tools with its output on ours; gives its exit code. The first call installs what it needs into an environment of its own. */
-export async function runPythonTool(
-  source: PythonSource,
-  packages: PythonPackages,
-  tool: string,
-  args: readonly string[],
-): Promise<number> {
-  const python = await preparePython(source, packages);
-  return runToEnd(python, [path.join(toolsDirectory, `${tool}.py`), ...args]);
-}
-
-/** Runs a tool that says what it does in lines of JSON, and hands them out; gives its exit code. */
+/**
+ * Runs a tool of models/tools that says what it does in lines of JSON, and hands them out; gives its exit code. The first call installs what it
+ * needs into an environment of its own.
+ */
 export async function runReportingTool(
   source: PythonSource,
   packages: PythonPackages,

@@ -24,7 +24,7 @@ export interface LoadClusterOptions {
 
 const script = (name: string): string => join(import.meta.dirname, name);
 /** As docker-compose.yml has it. */
-const leaseSeconds = 3;
+const leaseSeconds = 2.5;
 const readyLimitMs = 120_000;
 const stopLimitMs = 30_000;
 

@@ -1,17 +1,18 @@
-"""To ONNX from ONNX and TorchScript, with the outputs held against the original's: newer opset, half precision, batch size,
-normalisation, and decoding with suppression inside the graph.
+"""From ONNX, TorchScript, TFLite and TensorFlow to ONNX, and from any of them to TFLite and Core ML, with the outputs held against the original's: newer
+opset, half precision, batch size, normalisation, and decoding with suppression inside the graph.
 
-    sightline models convert IN.onnx OUT.onnx [--opset 17] [--fp16] [--batch 4 | --batch dynamic] [--mean 123.7,116.3,103.5 --std 58.4,57.1,57.4]
-    sightline models convert IN.onnx OUT.onnx --nms yolox [--strides 8,16,32] [--score 0.05] [--overlap 0.45]
-    sightline models convert IN.pt OUT.onnx --size 640x640             (TorchScript)
+    python convert.py IN OUT [options]
 
-With --mean and --std the new model takes pixels 0..255 in the same channel order. Compared on noise, and on pictures where --picture names some.
-Exit code 1 and no file where the outputs differ by more than --tolerance.
+What `sightline models convert` does and is told in its help. Lines of JSON come out: what was found, then the whole as one object.
 """
 
 import argparse
 import json
+import os
+import shutil
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import onnxruntime
 from onnx import helper, numpy_helper, version_converter
 
 import fold_nms
-from convert_sources import Refused, Run, from_torchscript
+from convert_sources import Refused, Run, Source, from_tensorflow, from_torchscript
 
 # Largest difference, as a share of the largest output, where the arithmetic stays the same: 1e-4 was the most that any model tried showed.
 SAME_TOLERANCE = 1e-3
@@ -28,6 +29,7 @@ SAME_TOLERANCE = 1e-3
 # The largest difference says nothing there: 0.003 to 0.48, the worst in boxes of cells that see nothing.
 HALF_TOLERANCE = 0.03
 TORCH = {".pt", ".pth", ".torchscript"}
+TARGETS = (".onnx", ".tflite", ".mlpackage")
 
 
 def real_inputs(model: onnx.ModelProto) -> list:
@@ -91,9 +93,8 @@ def to_half(model: onnx.ModelProto, knows_shapes: bool) -> onnx.ModelProto:
     return sorter.model
 
 
-def say(args: argparse.Namespace, line: str) -> None:
-    if not args.json:
-        print(line)
+def say(line: str) -> None:
+    print(json.dumps({"kind": "said", "text": line}), flush=True)
 
 
 def numbers(text: str) -> list[float]:
@@ -105,8 +106,7 @@ def sides(text: str) -> tuple[int, int]:
     return width, height
 
 
-def read_source(args: argparse.Namespace) -> tuple[onnx.ModelProto, Run, int]:
-    """The model as ONNX, the original to compare with, and the size of the original."""
+def read_source(args: argparse.Namespace) -> Source:
     source = args.source
     if not source.exists():
         raise Refused(f"there is no {source}")
@@ -114,15 +114,17 @@ def read_source(args: argparse.Namespace) -> tuple[onnx.ModelProto, Run, int]:
         content = source.read_bytes()
         return onnx.load_from_string(content), runner(content), len(content)
     if source.suffix in TORCH:
-        return *from_torchscript(source, args.size, args.opset or 17), source.stat().st_size
+        return from_torchscript(source, args.size, args.opset or 17)
+    if source.suffix == ".tflite" or (source / "saved_model.pb").exists():
+        return from_tensorflow(source, args.opset or 17)
     raise Refused(
-        f"{source.name}: .onnx and TorchScript ({', '.join(sorted(TORCH))}) are read. For TFLite and TensorFlow there is `python -m tf2onnx.convert` in an environment "
-        "with TensorFlow; what it writes can be given here for the rest"
+        f"{source.name}: .onnx, TorchScript ({', '.join(sorted(TORCH))}), .tflite and folders with a saved_model.pb are read. A Keras file is saved as such a folder "
+        "by the program that made it: model.export(FOLDER)"
     )
 
 
-def samples(args: argparse.Namespace, shape: list[int]) -> list[np.ndarray]:
-    taken = [np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)]
+def samples(args: argparse.Namespace, shape: list[int], dtype: np.dtype = np.dtype(np.float32)) -> list[np.ndarray]:
+    taken = [np.random.default_rng(0).uniform(0, 255, shape).astype(dtype)]
     for path in args.picture:
         import cv2
 
@@ -131,7 +133,7 @@ def samples(args: argparse.Namespace, shape: list[int]) -> list[np.ndarray]:
             raise Refused(f"{path} cannot be used as a picture")
         is_planar = shape[1] == 3
         height, width = shape[2:] if is_planar else shape[1:3]
-        scaled = cv2.resize(picture, (width, height)).astype(np.float32)
+        scaled = cv2.resize(picture, (width, height)).astype(dtype)
         taken.append((scaled.transpose(2, 0, 1) if is_planar else scaled)[None])
     return taken
 
@@ -161,15 +163,11 @@ class Parity:
         return "of the deviation, in the mean square" if self.is_half else "of the largest value"
 
 
-def compare_plain(args: argparse.Namespace, original: Run, made: Run, shape: list[int]) -> None:
+def compare_plain(args: argparse.Namespace, original: Run, made: Run, shape: list[int], dtype: np.dtype) -> None:
     count = {None: 1, "dynamic": 2}.get(args.batch) or int(args.batch)
     parity = Parity(args.fp16, args.tolerance)
-    for pixels in samples(args, shape):
-        before = pixels
-        if args.mean is not None:
-            form = (1, len(args.mean), 1, 1)
-            before = (pixels - np.float32(args.mean).reshape(form)) / np.float32(args.std).reshape(form)
-        expected, got = original(before), made(np.repeat(pixels, count, 0))
+    for pixels in samples(args, shape, dtype):
+        expected, got = original(unfolded(args, pixels)), made(np.repeat(pixels, count, 0))
         if len(expected) != len(got):
             raise Refused(f"{len(got)} outputs in place of {len(expected)}")
         # Frameworks hand out several outputs in an order of their own.
@@ -178,7 +176,7 @@ def compare_plain(args: argparse.Namespace, original: Run, made: Run, shape: lis
         for at, (one, other) in enumerate(zip(expected, got)):
             if other.shape[0] != one.shape[0] * count or other.shape[1:] != one.shape[1:]:
                 raise Refused(f"output {at} is {list(other.shape)} for {count} pictures, was {list(one.shape)}: a shape inside the graph is fixed")
-            say(args, parity.compare(args.report, at, one, np.split(other, count)))
+            say(parity.compare(args.report, at, one, np.split(other, count)))
     if not parity.is_held():
         raise Refused(f"{parity.worst:.2e} {parity.measure()} is above {parity.tolerance}")
 
@@ -190,7 +188,7 @@ def compare_boxes(args: argparse.Namespace, original: Run, made: Run, shape: lis
         got = made(pixels)[0][0]
         alone, worst = fold_nms.differences(expected, got)
         args.report["boxes"].append({"by_hand": len(expected), "from_graph": len(got), "alone": alone, "largest": worst})
-        say(args, f"{len(expected)} boxes by hand, {len(got)} from the graph; {alone} that only one of both has, the others differ by at most {worst:.2e}")
+        say(f"{len(expected)} boxes by hand, {len(got)} from the graph; {alone} that only one of both has, the others differ by at most {worst:.2e}")
         total += len(expected)
         if alone > 0 or worst > 0.05:
             raise Refused("the boxes are not the same")
@@ -198,17 +196,70 @@ def compare_boxes(args: argparse.Namespace, original: Run, made: Run, shape: lis
         raise Refused("no box came out, so nothing was compared: name pictures that show something (--picture)")
 
 
+def sizes_of(takes: onnx.ValueInfoProto, size: tuple[int, int] | None) -> list[int]:
+    """Of one picture. What the file leaves open is said by --size."""
+    shape = [dim.dim_value for dim in takes.type.tensor_type.shape.dim]
+    if len(shape) == 4 and size is not None:
+        at = 1 if shape[3] == 3 else 2
+        shape[at : at + 2] = [side or wanted for side, wanted in zip(shape[at : at + 2], (size[1], size[0]))]
+    if 0 in shape[1:]:
+        raise Refused("the file leaves the size of its input open: --size WIDTHxHEIGHT")
+    return [shape[0] or 1, *shape[1:]]
+
+
+def fixed(model: onnx.ModelProto, shape: list[int]) -> onnx.ModelProto:
+    """With the size of the input written down: the other forms know no open one."""
+    for dim, value in zip(real_inputs(model)[0].type.tensor_type.shape.dim, shape):
+        dim.dim_value = value
+    return model
+
+
+def convert_away(args: argparse.Namespace, model: onnx.ModelProto, original: Run, size: int, shape: list[int]) -> None:
+    import convert_targets
+
+    is_lite = args.target.suffix == ".tflite"
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / args.target.name
+        if is_lite:
+            content, run = convert_targets.to_lite(model, args.fp16)
+            written.write_bytes(content)
+        else:
+            run = convert_targets.to_coreml(model, written, args.fp16)
+        if run is not None:
+            turn = convert_targets.colours_last if is_lite else lambda pixels: pixels
+            compare_plain(args, original, lambda pixels: convert_targets.in_order_of(original(unfolded(args, pixels)), run(turn(pixels))), shape, np.dtype(np.float32))
+        if args.target.is_dir():
+            shutil.rmtree(args.target)
+        shutil.move(written, args.target)
+    after = convert_targets.size_of(args.target)
+    args.report |= {"size_before": size, "size_after": after, "compared": run is not None, "written": str(args.target)}
+    if run is None:
+        args.report["code"] = "SIGHTLINE_CONVERSION_UNCHECKED"
+    if is_lite and convert_targets.colours_last(np.zeros(shape)).shape != tuple(shape):
+        say(f"input {shape} -> {list(convert_targets.colours_last(np.zeros(shape)).shape)}: colours last, as everything is in TFLite")
+    say(f"size {size / 1024:.0f} KB -> {after / 1024:.0f} KB")
+    say(f"written: {args.target}")
+
+
+def unfolded(args: argparse.Namespace, pixels: np.ndarray) -> np.ndarray:
+    """What the original takes for these pixels."""
+    if args.mean is None:
+        return pixels
+    form = (1, len(args.mean), 1, 1)
+    return (pixels - np.float32(args.mean).reshape(form)) / np.float32(args.std).reshape(form)
+
+
 def convert(args: argparse.Namespace) -> None:
-    if args.target.suffix != ".onnx":
-        raise Refused(
-            f"{args.target.name}: only ONNX is written. For TFLite there is onnx2tf; coremltools takes ONNX no longer, and only macOS runs Core ML. "
-            "Neither was tried here, and no conversion is offered whose outputs were never compared"
-        )
+    if args.target.suffix not in TARGETS:
+        raise Refused(f"{args.target.name}: {', '.join(TARGETS)} are written")
+    if args.target.suffix != ".onnx" and (args.nms is not None or args.batch is not None):
+        raise Refused(f"--nms and --batch are for ONNX: convert to {args.target.with_suffix('.onnx').name} first, then that to {args.target.name}")
     model, original, size = read_source(args)
     takes = real_inputs(model)
     if len(takes) != 1:
         raise Refused(f"the model has {len(takes)} inputs; one is supported")
-    shape = [dim.dim_value or 1 for dim in takes[0].type.tensor_type.shape.dim]
+    shape = sizes_of(takes[0], args.size)
+    dtype = helper.tensor_dtype_to_np_dtype(takes[0].type.tensor_type.elem_type)
     if args.opset is not None and model.opset_import[0].version != args.opset:
         model = version_converter.convert_version(model, args.opset)
     if args.mean is not None:
@@ -219,19 +270,25 @@ def convert(args: argparse.Namespace) -> None:
         if model.opset_import[0].version < 13:
             model = version_converter.convert_version(model, 13)
         fold_nms.fold(model, *shape[2:], args.strides, args.score, args.overlap, args.most)
+    if args.target.suffix != ".onnx":
+        convert_away(args, fixed(model, shape), original, size, shape)
+        return
     if args.fp16:
         model = to_half(model, args.batch is None)
     onnx.checker.check_model(model)
     content = model.SerializeToString()
-    (compare_plain if args.nms is None else compare_boxes)(args, original, runner(content), shape)
+    if args.nms is None:
+        compare_plain(args, original, runner(content), shape, dtype)
+    else:
+        compare_boxes(args, original, runner(content), shape)
     args.report |= {"size_before": size, "size_after": len(content), "opset": model.opset_import[0].version, "written": str(args.target)}
-    say(args, f"size {size / 1024:.0f} KB -> {len(content) / 1024:.0f} KB, opset {model.opset_import[0].version}")
+    say(f"size {size / 1024:.0f} KB -> {len(content) / 1024:.0f} KB, opset {model.opset_import[0].version}")
     args.target.write_bytes(content)
-    say(args, f"written: {args.target}")
+    say(f"written: {args.target}")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="sightline models convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--opset", type=int, help="from other frameworks 17 where nothing is said")
@@ -239,7 +296,7 @@ def main() -> int:
     parser.add_argument("--batch", help="a number, or dynamic")
     parser.add_argument("--mean", type=numbers)
     parser.add_argument("--std", type=numbers)
-    parser.add_argument("--size", type=sides, help="WIDTHxHEIGHT of the input of a TorchScript model")
+    parser.add_argument("--size", type=sides, help="WIDTHxHEIGHT of the input, where the file does not say it (TorchScript never does)")
     parser.add_argument("--nms", choices=["yolox"], help="decoding and suppression into the graph, for outputs of this form")
     parser.add_argument("--strides", type=lambda text: [int(part) for part in text.split(",")], default=[8, 16, 32])
     parser.add_argument("--score", type=float, default=0.05, help="boxes below it are left out by the graph")
@@ -247,21 +304,18 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=100, help="most boxes of one class")
     parser.add_argument("--picture", type=Path, action="append", default=[], help="compare on this one too; may be given again")
     parser.add_argument("--tolerance", type=float, help=f"default {SAME_TOLERANCE} of the largest value; with --fp16 {HALF_TOLERANCE} of the deviation, in the mean square")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
-    args.report = {"written": None, "refused": None, "outputs": [], "boxes": []}
-    if (args.mean is None) != (args.std is None):
-        parser.error("--mean and --std go together")
-    if args.nms is not None and (args.batch is not None or args.mean is not None or args.fp16):
-        parser.error("--nms goes alone: convert in two steps")
+    args.report = {"written": None, "refused": None, "code": None, "compared": True, "outputs": [], "boxes": []}
     try:
         convert(args)
-    except Refused as refusal:
-        args.report["refused"] = str(refusal)
-        say(args, f"REFUSED: {refusal}")
-    if args.json:
-        print(json.dumps(args.report))
-    return 0 if args.report["refused"] is None else 1
+    # Besides ours, what onnx and the runtime raise of a model that they cannot do with.
+    except Exception as refusal:
+        if os.environ.get("SIGHTLINE_DEBUG"):
+            traceback.print_exc()
+        args.report["refused"] = str(refusal) if isinstance(refusal, Refused) else f"{type(refusal).__name__}: {(str(refusal).splitlines() or [''])[0][:300]}"
+        args.report["code"] = "SIGHTLINE_CONVERSION_REFUSED"
+    print(json.dumps({"kind": "done", **args.report}), flush=True)
+    return 0
 
 
 if __name__ == "__main__":

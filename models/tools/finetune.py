@@ -180,7 +180,8 @@ def main() -> int:
             say(kind="pruned", **pruned)
         network = OnnxNetwork(model).train()
         frames = [Frame(Path(each["file"]), each["boxes"]) for each in job["frames"]]
-        steps = train(network, Sampler(frames, takes, random.Random(job["seed"])), job)
+        also = [Frame(Path(each["file"]), each["boxes"]) for each in job["also"]]
+        steps = train(network, Sampler(frames, takes, random.Random(job["seed"]), also), job)
         made = network.written()
         onnx.checker.check_model(made)
     except Unsupported as error:

@@ -22,16 +22,17 @@ class Frame:
 class Sampler:
     """Half of what is drawn shows something wherever there is such a frame: a quiet camera would teach nothing but the empty scene."""
 
-    def __init__(self, frames: list[Frame], takes: dict, rng: random.Random) -> None:
-        self.frames = frames
-        self.busy = [frame for frame in frames if len(frame.boxes) > 0] or frames
+    def __init__(self, frames: list[Frame], takes: dict, rng: random.Random, also: list[Frame] = []) -> None:
+        # What is drawn from: the clips, and where there are pictures of other places those as often.
+        self.sources = [(each, [frame for frame in each if len(frame.boxes) > 0] or each) for each in (frames, also) if each]
         self.takes = takes
         self.rng = rng
 
     def draw(self) -> tuple[np.ndarray, np.ndarray]:
         """Input tensor [3, H, W] with pixels 0..255 in the model's channel order, and boxes [n, 6] in pixels of it."""
         rng = self.rng
-        frame = rng.choice(self.busy if rng.random() < 0.5 else self.frames)
+        frames, busy = rng.choice(self.sources)
+        frame = rng.choice(busy if rng.random() < 0.5 else frames)
         picture = frame.pixels()
         width, height = self.takes["width_px"], self.takes["height_px"]
         scale = min(height / picture.shape[0], width / picture.shape[1])

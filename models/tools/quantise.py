@@ -1,35 +1,39 @@
-"""Static int8 of a detector, kept only where it loses at most a point of AP50 and is faster on this machine.
+"""Static int8 forms of a model: what `sightline models quantise` judges and keeps or refuses.
 
-    python quantise.py --model ../yolox-nano.yaml --calibration CLIP_OR_FOLDER --images DIR --annotations COCO.json --out DIR
+    python quantise.py JOB.json
 
-Convolutions become int8, one scale for each channel of the weights, ranges from the calibration pictures. Where AP50 falls by more than the gate
-allows, the convolutions whose int8 form disturbs the output most stay in float, more and more of them until the gate holds. A table of before
-and after is printed in any case. Exit code 1 and no file where the result is worse or not faster.
+Convolutions become int8, one scale for each channel of the weights, ranges from the calibration inputs. The job names the model, those inputs, and the shares of
+the convolutions that stay in float, one form for each: those whose int8 form moves the scores most. Lines of JSON come out: progress, then each form; or
+why there can be none, with exit code 3. Judging is not done here: the caller runs the forms as it runs any model.
 """
 
-import argparse
-import copy
-import hashlib
+import json
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
-import yaml
+import onnxruntime
 from onnx import version_converter
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-import detector
-
-# Shares of the convolutions left in float, tried in this order.
-FLOAT_SHARES = (0.0, 0.06, 0.12, 0.25, 0.4, 0.6)
+# Moved scores are measured on so many of the calibration inputs.
+SENSITIVITY_INPUTS = 2
 
 
-class Pictures(CalibrationDataReader):
+class Refused(Exception):
+    """With the reason, for whoever asked."""
+
+
+def say(**what) -> None:
+    print(json.dumps(what), flush=True)
+
+
+class Inputs(CalibrationDataReader):
     def __init__(self, tensors: list[np.ndarray], input_name: str) -> None:
         self.rest = iter([{input_name: tensor} for tensor in tensors])
 
@@ -46,7 +50,7 @@ class Int8Maker:
             str(model), ["Conv"], augmented_model_path=str(work / "augmented.onnx"), calibrate_method=CalibrationMethod.MinMax
         )
         calibrator.set_execution_providers(["CPUExecutionProvider"])
-        calibrator.collect_data(Pictures(tensors, input_name))
+        calibrator.collect_data(Inputs(tensors, input_name))
         self.ranges = calibrator.compute_data()
 
     def make(self, out: Path, in_float: list[str]) -> None:
@@ -66,102 +70,93 @@ class Int8Maker:
         quantiser.model.save_model_to_file(str(out))
 
 
-def convolutions(model: onnx.ModelProto) -> list[str]:
-    return [node.name for node in model.graph.node if node.op_type == "Conv"]
+def open_session(model: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
-def output_disturbance(maker: Int8Maker, tensors: list[np.ndarray], input_name: str, names: list[str], work: Path) -> dict[str, float]:
-    """How far the output moves when one convolution alone is int8, for each."""
-    expected = [detector.open_session(maker.model).run(None, {input_name: tensor})[0] for tensor in tensors]
+def prepare(source: Path, work: Path) -> Path:
+    model = onnx.load(source)
+    # Scales for each channel need opset 13.
+    if model.opset_import[0].version < 13:
+        model = version_converter.convert_version(model, 13)
+    # Some exporters list the weights among the inputs too, where they count as what may change.
+    weights = {each.name for each in model.graph.initializer}
+    takes = [each for each in model.graph.input if each.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(takes)
+    for at, node in enumerate(model.graph.node):
+        node.name = node.name or f"node_{at}"
+    upgraded, prepared = work / "opset.onnx", work / "prepared.onnx"
+    onnx.save(model, upgraded)
+    quant_pre_process(str(upgraded), str(prepared), skip_symbolic_shape=True)
+    return prepared
+
+
+def scores_of(outputs: list[np.ndarray], where: dict) -> list[np.ndarray]:
+    """What decides of the outputs: the boxes of cells without an object do not matter."""
+    found = []
+    for output in outputs:
+        if where.get("last") is not None and output.shape[-1] != where["last"]:
+            continue
+        for begin, end in where.get("ranges") or [[0, None]]:
+            part = [slice(None)] * output.ndim
+            part[where.get("axis", -1)] = slice(begin, end)
+            found.append(output[tuple(part)])
+    if not found:
+        raise Refused(f"no output holds scores: {', '.join(str(list(each.shape)) for each in outputs)}")
+    return found
+
+
+def by_disturbance(maker: Int8Maker, tensors: list[np.ndarray], input_name: str, names: list[str], where: dict, work: Path) -> list[str]:
+    """The convolutions, first those that move the scores most when they alone are int8."""
+    run = lambda session, tensor: scores_of(session.run(None, {input_name: tensor}), where)
+    plain = open_session(maker.model)
+    expected = [run(plain, tensor) for tensor in tensors]
     moved = {}
     for at, name in enumerate(names):
         candidate = work / "one.onnx"
         maker.make(candidate, [other for other in names if other != name])
-        session = detector.open_session(candidate)
-        # Scores decide; boxes of cells without an object do not matter.
-        moved[name] = float(
-            np.mean([np.square(session.run(None, {input_name: t})[0][..., 4:] - e[..., 4:]).mean() for t, e in zip(tensors, expected)])
-        )
-        print(f"\rsensitivity {at + 1}/{len(names)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return moved
+        session = open_session(candidate)
+        moved[name] = float(np.mean([np.square(a - b).mean() for tensor, before in zip(tensors, expected) for a, b in zip(run(session, tensor), before)]))
+        say(kind="progress", done=at + 1, total=len(names))
+    return sorted(names, key=lambda name: -moved[name])
+
+
+def make_all(job: dict, work: Path) -> None:
+    takes = job["input"]
+    tensors = [np.fromfile(file, np.float32).reshape(takes["shape"]) for file in job["calibration"]]
+    prepared = prepare(Path(job["model"]), work)
+    model = onnx.load(prepared)
+    inputs = {each.name for each in model.graph.input}
+    if inputs != {takes["name"]}:
+        raise Refused(f"it has the inputs {', '.join(sorted(inputs))}; only models with one can be calibrated")
+    names = [node.name for node in model.graph.node if node.op_type == "Conv"]
+    if not names:
+        raise Refused("it has no convolution, and nothing else is made int8")
+    maker = Int8Maker(prepared, tensors, takes["name"], work)
+    order = names
+    if any(share > 0 for share in job["float_shares"]):
+        order = by_disturbance(maker, tensors[:SENSITIVITY_INPUTS], takes["name"], names, job["scores"], work)
+    for at, share in enumerate(job["float_shares"]):
+        in_float = order[: round(share * len(names))]
+        file = Path(job["out"]) / f"form-{at}.onnx"
+        maker.make(file, in_float)
+        say(kind="made", file=str(file), in_float=len(in_float), convolutions=len(names))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="manifest of the model; its file lies beside it, or see --file")
-    parser.add_argument("--file", type=Path, help="the .onnx file, where it is not beside the manifest")
-    parser.add_argument("--calibration", type=Path, required=True, help="a clip or a folder of pictures like those of the cameras")
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--annotations", type=Path, required=True, help="COCO JSON of --images; none of them should be in --calibration")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the int8 model and its manifest")
-    parser.add_argument("--frames", type=int, default=64, help="calibration pictures")
-    parser.add_argument("--gate", type=float, default=0.01, help="AP50 that may be lost (0.01 is a point)")
-    parser.add_argument("--classes", help="judge these only, by name, with commas")
-    args = parser.parse_args()
-
-    manifest = detector.read_manifest(args.model)
-    source = args.file or args.model.parent / manifest["file"]
-    input_name = manifest["input"]["name"]
-    only = set(args.classes.split(",")) if args.classes else None
-    labelled = detector.Labelled(args.images, args.annotations)
-    tensors = [detector.pixels_of(each, manifest)[0] for each in detector.read_pictures(args.calibration, args.frames)]
-
+    job = json.loads(Path(sys.argv[1]).read_text())
+    onnxruntime.set_default_logger_severity(3)
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        prepared = work / "prepared.onnx"
-        upgraded = work / "opset.onnx"
-        model = onnx.load(source)
-        # Scales for each channel need opset 13.
-        if model.opset_import[0].version < 13:
-            model = version_converter.convert_version(model, 13)
-        for at, node in enumerate(model.graph.node):
-            node.name = node.name or f"node_{at}"
-        onnx.save(model, upgraded)
-        quant_pre_process(str(upgraded), str(prepared), skip_symbolic_shape=True)
-        names = convolutions(onnx.load(prepared))
-        maker = Int8Maker(prepared, tensors, input_name, work)
-
-        before = labelled.judge(detector.open_session(source), manifest, only)
-        print(f"before: AP50 {before['ap50']:.4f}; {len(names)} convolutions", file=sys.stderr)
-        candidate = work / "int8.onnx"
-        after, in_float, order = None, [], None
-        for share in FLOAT_SHARES:
-            if share > 0 and order is None:
-                lost = output_disturbance(maker, tensors[:2], input_name, names, work)
-                order = sorted(names, key=lambda name: -lost[name])
-            in_float = [] if order is None else order[: round(share * len(names))]
-            maker.make(candidate, in_float)
-            after = labelled.judge(detector.open_session(candidate), manifest, only)
-            print(f"{len(in_float)} in float: AP50 {after['ap50']:.4f}", file=sys.stderr)
-            if after["ap50"] >= before["ap50"] - args.gate:
-                break
-
-        sessions = {"before": (detector.open_session(source), manifest), "after": (detector.open_session(candidate), manifest)}
-        times = detector.cpu_ms(sessions)
-        print(f"{'':8}{'AP':>8}{'AP50':>8}{'CPU ms':>9}{'RSS MB':>9}{'size KB':>9}")
-        for name, figures, path in (("before", before, source), ("after", after, candidate)):
-            memory = detector.rss_mb(path, input_name)
-            print(f"{name:8}{figures['ap']:8.4f}{figures['ap50']:8.4f}{times[name]:9.2f}{memory:9.1f}{path.stat().st_size / 1024:9.0f}")
-        print(f"{len(names) - len(in_float)} of {len(names)} convolutions in int8; CPU time {times['after'] / times['before']:.2f} of before")
-        if after["ap50"] < before["ap50"] - args.gate:
-            print(f"REFUSED: AP50 falls by {before['ap50'] - after['ap50']:.4f}, the gate allows {args.gate}")
-            return 1
-        if times["after"] > 0.95 * times["before"]:
-            print("REFUSED: not faster on this machine, so it would only be worse")
-            return 1
-
-        args.out.mkdir(parents=True, exist_ok=True)
-        content = candidate.read_bytes()
-    made = copy.deepcopy(manifest)
-    made["name"] = f"{manifest['name']}-int8"
-    made["file"] = f"{made['name']}.onnx"
-    made["sha256"] = hashlib.sha256(content).hexdigest()
-    made["precision"] = "INT8"
-    made["source"] = f"models/tools/quantise.py from {manifest['name']} {manifest['version']}, sha256 {manifest['sha256']}"
-    (args.out / made["file"]).write_bytes(content)
-    (args.out / f"{made['name']}.yaml").write_text(yaml.safe_dump(made, sort_keys=False))
-    print(f"written: {args.out / made['name']}.yaml")
+        try:
+            make_all(job, Path(folder))
+        except Refused as refusal:
+            say(kind="refused", reason=str(refusal))
+            return 3
     return 0
 
 

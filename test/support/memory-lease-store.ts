@@ -18,6 +18,9 @@ export function createMemoryLeaseStore(nowMs: () => number = () => performance.n
       if (leases.get(name)?.owner === owner) leases.delete(name);
       return Promise.resolve();
     },
+    untilLapseMs(): number | null {
+      return owners.size < 2 ? null : Math.max(0, Math.min(...owners.values()) - nowMs());
+    },
     leave(owner: string): Promise<void> {
       owners.delete(owner);
       return Promise.resolve();

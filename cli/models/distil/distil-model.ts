@@ -5,16 +5,21 @@ import { storeModel } from '../../../services/inference/adapters/model-files/mod
 import type { ModelManifest } from '../../../services/inference/core/model.ts';
 import type { VerifiedModel } from '../../../services/inference/core/ports.ts';
 import type { PythonSource } from '../python-tool.ts';
+import { objectsOn, readElsewhere, type Elsewhere } from './elsewhere.ts';
 import { extractFrames, findClips, frameName, samplingRate, type ClipFrames } from './clip-frames.ts';
 import { countByClass, judgeBoxes, leastObjects, measureCosts, type JudgedModel } from './judged-model.ts';
 import { seenObjects, type SeenObject } from './seen-objects.ts';
 import { train, trainableStrides, type LabelledFrame } from './training-tool.ts';
-import { writtenManifest } from './written-manifest.ts';
+import { writtenManifest } from '../written-manifest.ts';
 
 export interface DistilOptions {
   readonly teacher: VerifiedModel;
   readonly student: VerifiedModel;
   readonly clips: string;
+  /** Folder of pictures of other places; null where there are none. */
+  readonly also: string | null;
+  /** AP50 that it may lose on those. */
+  readonly mostForgotten: number;
   readonly name: string;
   /** Of the new model's input; default: the student's. */
   readonly size?: { readonly widthPx: number; readonly heightPx: number };
@@ -39,6 +44,8 @@ export interface DistilOptions {
 
 export interface DistilOutcome {
   readonly frames: { readonly learned: number; readonly heldOut: number; readonly fps: number };
+  /** Pictures of other places. */
+  readonly also: { readonly learned: number; readonly heldOut: number };
   /** Objects that the teacher sees on the held-out frames. */
   readonly objects: ReadonlyMap<string, number>;
   readonly rows: readonly JudgedModel[];
@@ -66,6 +73,7 @@ interface Lesson {
   /** What the teacher reports on the held-out frames. */
   readonly truth: readonly (readonly SeenObject[])[];
   readonly fps: number;
+  readonly elsewhere: Elsewhere | null;
 }
 
 /** From clips of the user's cameras and a model that sees well to one that sees nearly as well there and costs less; or the reason why not. */
@@ -79,6 +87,7 @@ export async function distilModel(options: DistilOptions): Promise<DistilOutcome
   );
   const trained = await train({
     ...{ student, input, frames: lesson.frames, minutes: options.minutes, threads: options.threads },
+    also: lesson.elsewhere?.learned ?? [],
     maxSteps: options.maxSteps ?? 1e9,
     pruneRatio: options.pruneRatio,
     workDirectory: options.workDirectory,
@@ -92,10 +101,11 @@ export async function distilModel(options: DistilOptions): Promise<DistilOutcome
   const rows = await judgeAll(options, made, lesson);
   const { widthPx, heightPx } = student.manifest.input;
   const isSmaller = options.pruneRatio !== null || input.widthPx * input.heightPx < widthPx * heightPx;
-  const verdict = judge(rows, { mostLost: options.mostLost, isSmaller });
+  const verdict = judge(rows, { mostLost: options.mostLost, mostForgotten: options.mostForgotten, isSmaller });
   const stored = verdict.isBetter ? await store(options, made) : null;
   return {
     frames: { learned: lesson.frames.length, heldOut: lesson.truth.length, fps: lesson.fps },
+    also: { learned: lesson.elsewhere?.learned.length ?? 0, heldOut: lesson.elsewhere?.heldOut.length ?? 0 },
     objects: countByClass(lesson.truth),
     rows,
     steps: trained.steps,
@@ -117,17 +127,31 @@ async function makeLesson(options: DistilOptions): Promise<Lesson> {
   const total = clips.reduce((sum, { count }) => sum + count, 0);
   onStage(`${teacher.manifest.name} labels ${total} frames`);
   let done = 0;
-  const seen = await seenObjects(teacher, clips, {
-    workers: options.threads,
-    scoreFloor: learnedScore,
-    onFrame: () => {
-      onProgress(`${++done} of ${total} frames`);
-    },
-  });
+  const see = (model: VerifiedModel) =>
+    seenObjects(model, clips, {
+      workers: options.threads,
+      scoreFloor: learnedScore,
+      onFrame: () => {
+        onProgress(`${++done} of ${total} frames`);
+      },
+    });
+  const seen = await see(teacher);
   const labels = student.manifest.labels;
-  const isReported = reportedBy(teacher.manifest);
-  const known = seen.map((frames) =>
-    frames.map((objects) => objects.filter(({ className }) => labels.includes(className))),
+  // Of what the teacher does not know, the student is held to what it says itself.
+  const unknown = labels.filter((label) => !teacher.manifest.labels.includes(label));
+  if (unknown.length > 0) {
+    onStage(`${student.manifest.name} labels what ${teacher.manifest.name} does not know: ${unknown.join(', ')}`);
+    done = 0;
+  }
+  const own = unknown.length === 0 ? [] : await see(student);
+  const [byTeacher, byStudent] = [reportedBy(teacher.manifest), reportedBy(student.manifest)];
+  const isReported = (object: SeenObject): boolean =>
+    (unknown.includes(object.className) ? byStudent : byTeacher)(object);
+  const known = seen.map((frames, clip) =>
+    frames.map((objects, frame) => [
+      ...objects.filter(({ className }) => labels.includes(className)),
+      ...(own[clip]?.[frame] ?? []).filter(({ className }) => unknown.includes(className)),
+    ]),
   );
   const frames = clips.flatMap((clip, at) =>
     (known[at] ?? []).slice(0, Math.floor(clip.count * learnedShare)).map((objects, index) => ({
@@ -152,7 +176,19 @@ async function makeLesson(options: DistilOptions): Promise<Lesson> {
   );
   const learned = clips.flatMap((clip, at) => (known[at] ?? []).slice(0, Math.floor(clip.count * learnedShare)).flat());
   checkIsEnough(teacher.manifest.name, labels, learned.filter(isReported).length, countByClass(truth));
-  return { clips, heldOut, frames, truth, fps };
+  return { clips, heldOut, frames, truth, fps, elsewhere: await lookElsewhere(options, isReported) };
+}
+
+async function lookElsewhere(
+  { teacher, student, also, onStage, onProgress }: DistilOptions,
+  isReported: (object: SeenObject) => boolean,
+): Promise<Elsewhere | null> {
+  if (also === null) return null;
+  onStage(`${teacher.manifest.name} labels the pictures of other places`);
+  return readElsewhere({
+    ...{ teacher, student, directory: also, learnedScore, isReported },
+    onProgress: (done, total) => onProgress(`${done} of ${total} pictures`),
+  });
 }
 
 function heldOutPart(clip: ClipFrames): ClipFrames {
@@ -228,9 +264,18 @@ async function judgeAll(options: DistilOptions, made: VerifiedModel, lesson: Les
             })
           ).flat();
     const judged = judgeBoxes(lesson.truth, found, (className) => thresholds.perClass[className] ?? thresholds.score);
-    rows.push({ role, name, input: `${input.widthPx}x${input.heightPx}`, ...judged, ...cost });
+    const elsewhereAp50 = await judgedElsewhere(role === 'teacher' ? null : model, lesson.elsewhere);
+    rows.push({ role, name, input: `${input.widthPx}x${input.heightPx}`, ...judged, elsewhereAp50, ...cost });
   }
   return rows;
+}
+
+/** Null stands for the teacher, whose boxes are what is asked for. */
+async function judgedElsewhere(model: VerifiedModel | null, elsewhere: Elsewhere | null): Promise<number | null> {
+  if (elsewhere === null) return null;
+  const { directory, heldOut, truth } = elsewhere;
+  const found = model === null ? truth : await objectsOn(model, directory, heldOut, judgedScore, () => undefined);
+  return judgeBoxes(truth, found, () => 0).ap50;
 }
 
 /** Less than a point of AP50 is noise, and a saving of less than a tenth is not worth a model of one's own. */
@@ -243,12 +288,20 @@ const mostCost = 0.9;
  */
 export function judge(
   rows: readonly JudgedModel[],
-  { mostLost, isSmaller }: { readonly mostLost: number; readonly isSmaller: boolean },
+  options: { readonly mostLost: number; readonly mostForgotten: number; readonly isSmaller: boolean },
 ): Verdict {
+  const { mostLost, mostForgotten, isSmaller } = options;
   const [teacher, before, after] = rows;
   if (teacher === undefined || before === undefined || after === undefined) throw new Error('three models are judged');
   if (after.cpuMs > mostCost * teacher.cpuMs) {
     return { isBetter: false, reason: `it takes ${share(after.cpuMs, teacher.cpuMs)} of the teacher's CPU time` };
+  }
+  const forgotten = (before.elsewhereAp50 ?? 0) - (after.elsewhereAp50 ?? 0);
+  if (forgotten > mostForgotten) {
+    return {
+      isBetter: false,
+      reason: `its AP50 on the pictures of other places falls by ${forgotten.toFixed(3)}, ${mostForgotten} may be lost`,
+    };
   }
   const gain = after.ap50 - before.ap50;
   if (gain >= leastGain) return { isBetter: true };

@@ -17,6 +17,9 @@ export function outcomeText(outcome: DistilOutcome): string {
     ...classes,
     { title: 'AP50', text: (row) => row.ap50.toFixed(3) },
     { title: 'AP', text: (row) => row.ap.toFixed(3) },
+    ...(outcome.also.heldOut === 0
+      ? []
+      : [{ title: 'elsewhere', text: (row: JudgedModel) => row.elsewhereAp50?.toFixed(3) ?? '-' }]),
     { title: 'agreement', text: (row) => row.agreement.toFixed(3) },
     { title: 'CPU ms', text: (row) => row.cpuMs.toFixed(2) },
     { title: 'RAM MiB', text: (row) => row.memoryMiB.toFixed(0) },
@@ -25,6 +28,9 @@ export function outcomeText(outcome: DistilOutcome): string {
   return [
     `AP50 by class on ${frames.heldOut} held-out frames, against the teacher's boxes (how many in brackets); learned from ${frames.learned} others in ${steps} steps\n`,
     textTable(columns, rows),
+    outcome.also.heldOut === 0
+      ? ''
+      : `elsewhere: AP50 on ${outcome.also.heldOut} held-out pictures of other places; learned from ${outcome.also.learned} others\n`,
     few.length === 0 ? '' : `fewer than ${leastObjects} objects, so not in the mean: ${few.join(', ')}\n`,
     verdict.isBetter && stored !== null
       ? `kept: ${stored.name} ${stored.version} in ${stored.manifestPath}\nrun it: sightline run --model ${stored.name}; beside the active one: sightline models shadow ${stored.name}@${stored.version}\n`
@@ -37,6 +43,7 @@ export function outcomeRecord(outcome: DistilOutcome): Readonly<Record<string, u
   const { frames, objects, rows, steps, weights, stored, verdict } = outcome;
   return {
     frames: { learned: frames.learned, held_out: frames.heldOut, fps: frames.fps },
+    also: { learned: outcome.also.learned, held_out: outcome.also.heldOut },
     objects: Object.fromEntries(objects),
     models: rows.map((row) => ({
       role: row.role,
@@ -45,6 +52,7 @@ export function outcomeRecord(outcome: DistilOutcome): Readonly<Record<string, u
       ap50: row.ap50,
       ap: row.ap,
       classes: Object.fromEntries(row.classes),
+      elsewhere_ap50: row.elsewhereAp50,
       agreement: row.agreement,
       cpu_ms: row.cpuMs,
       memory_mib: row.memoryMiB,

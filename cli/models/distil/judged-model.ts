@@ -14,6 +14,8 @@ export interface JudgedModel {
   readonly ap50: number;
   readonly ap: number;
   readonly classes: ReadonlyMap<string, ClassAccuracy>;
+  /** AP50 on the held-out pictures of other places; null where there are none. */
+  readonly elsewhereAp50: number | null;
   /** At the thresholds that it runs with: twice the objects that both see over those that each sees, as the gate of a roll-out counts. */
   readonly agreement: number;
   readonly cpuMs: number;

@@ -18,6 +18,8 @@ export interface TrainingOptions {
   readonly student: VerifiedModel;
   readonly input: { readonly widthPx: number; readonly heightPx: number };
   readonly frames: readonly LabelledFrame[];
+  /** Of other places, so that what the frames do not show is not forgotten: half of what is drawn, where there are any. */
+  readonly also: readonly LabelledFrame[];
   readonly minutes: number;
   readonly maxSteps: number;
   readonly threads: number;
@@ -71,6 +73,7 @@ export async function train(options: TrainingOptions): Promise<TrainedModel> {
     },
     strides: trainableStrides(student.manifest),
     frames: options.frames,
+    also: options.also,
     minutes: options.minutes,
     max_steps: options.maxSteps,
     lr: learningRate,

@@ -25,6 +25,11 @@ export interface CameraKeeperOptions {
   readonly logger: Logger;
 }
 
+/** How often each tells in a lease that it lives: one that stood still for four fifths of it is not missed. */
+const roundsPerLease = 5;
+/** Between two rounds, whatever there is to wait for. */
+const leastPauseMs = 50;
+
 interface Kept {
   readonly camera: CameraSpec;
   readonly running: RunningCamera;
@@ -44,6 +49,7 @@ export class CameraKeeper {
   /** Ended by themselves as they are registered now; tried again when the registration changes. */
   readonly #done = new Map<string, CameraSpec>();
   #running: Promise<void> | null = null;
+  #plan = { of: this.#wanted, key: '', owners: new Map<string, string>() as ReadonlyMap<string, string> };
   #trouble: string | undefined;
 
   constructor(options: CameraKeeperOptions) {
@@ -90,18 +96,35 @@ export class CameraKeeper {
   }
 
   async #run(): Promise<void> {
-    const { clock, leaseMs } = this.#options;
+    const { clock } = this.#options;
     while (!this.#stopping.signal.aborted) {
       await this.#round();
-      await clock.sleep(leaseMs / 3, this.#stopping.signal).catch(() => undefined);
+      await clock.sleep(this.#untilNextRoundMs(), this.#stopping.signal).catch(() => undefined);
     }
+  }
+
+  /** Some times in a lease, so that words of ours may be late; at once where another ingest comes to count as gone: its cameras are waiting. */
+  #untilNextRoundMs(): number {
+    const { leases, leaseMs } = this.#options;
+    const usualMs = leaseMs / roundsPerLease;
+    const lapseMs = this.#trouble === undefined ? leases.untilLapseMs() : null;
+    return lapseMs === null ? usualMs : Math.min(usualMs, Math.max(leastPauseMs, Math.ceil(lapseMs)));
+  }
+
+  /** Made anew only where the cameras or the owners are others: it takes a hash for each pair of them. */
+  #planFor(owners: readonly string[]): ReadonlyMap<string, string> {
+    const key = owners.toSorted().join('\n');
+    if (this.#plan.key !== key || this.#plan.of !== this.#wanted) {
+      this.#plan = { of: this.#wanted, key, owners: placeCameras([...this.#wanted.keys()], owners) };
+    }
+    return this.#plan.owners;
   }
 
   async #round(): Promise<void> {
     const { leases, owner, leaseMs, maxCameras, logger } = this.#options;
     try {
       const owners = await leases.announce(owner, leaseMs);
-      const plan = placeCameras([...this.#wanted.keys()], owners);
+      const plan = this.#planFor(owners);
       for (const kept of this.#kept.values()) {
         const { id } = kept.camera;
         const isOurs = this.#wanted.get(id) === kept.camera && plan.get(id) === owner;

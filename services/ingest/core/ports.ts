@@ -63,6 +63,8 @@ export interface LeaseStore {
   acquire(name: string, owner: string, ttlMs: number): Promise<boolean>;
   /** Frees the lease where it is the owner's. */
   release(name: string, owner: string): Promise<void>;
+  /** Milliseconds until the first of the other owners counts as gone if it is not heard of before; null where there is no other. */
+  untilLapseMs(): number | null;
   /** The owner is gone: it takes no more cameras. */
   leave(owner: string): Promise<void>;
   close(): Promise<void>;

@@ -82,6 +82,12 @@ export class PresenceLeases implements LeaseStore {
     await this.#tell(owner, true);
   }
 
+  untilLapseMs(): number | null {
+    const heardMs = [...this.#others.values()].map((member) => member.heardMs);
+    if (heardMs.length === 0) return null;
+    return Math.max(0, Math.min(...heardMs) + this.#ttlMs - this.#options.clock.monotonicMs());
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

@@ -354,6 +354,25 @@ export const errorCatalogue = {
     action:
       'The table above says by how much. Give it more time (--minutes), more and longer clips, a better teacher, or another size.',
   },
+  SIGHTLINE_MODEL_UNQUANTISABLE: {
+    exitCode: 3,
+    summary: 'The model cannot be made int8 here; the message says what about it.',
+    action:
+      'Take another model, or another form of this one: one picture as NCHW float32, convolutions, boxes as its outputs.',
+  },
+  SIGHTLINE_CONVERSION_REFUSED: {
+    exitCode: 1,
+    summary:
+      'A model was not converted: a step refused it, or the outputs of the two differ by more than is allowed. Nothing was written.',
+    action:
+      'The message says which. Outputs that differ: compare on pictures like yours (--picture), and look at the figures before you raise --tolerance.',
+  },
+  SIGHTLINE_CONVERSION_UNCHECKED: {
+    exitCode: 0,
+    summary:
+      'A model was converted and written, but its outputs could not be compared with the original here: only macOS runs Core ML.',
+    action: 'Run the same command on a Mac, which compares them, before you rely on the file.',
+  },
   SIGHTLINE_PYTHON_TOOL_FAILED: {
     exitCode: 70,
     summary: 'A tool for models ended with a failure that it did not explain.',
@@ -575,7 +594,7 @@ export const errorCatalogue = {
 
 /** What is known of one error code. Exit codes: 1 the check failed, 2 wrong use, 3 input not usable, 4 a needed thing is missing here, 70 a fault of ours. */
 export interface ErrorEntry {
-  readonly exitCode: 1 | 2 | 3 | 4 | 70;
+  readonly exitCode: 0 | 1 | 2 | 3 | 4 | 70;
   readonly summary: string;
   readonly action: string;
 }

@@ -1,7 +1,9 @@
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
 import { addModel } from '../../../cli/models/add-model.ts';
+import { expectFailure } from '../../support/e2e-run.ts';
 import { startSightline, temporaryDirectory } from '../../support/run-sightline.ts';
 import { trainingPython } from '../../support/training-python.ts';
 import { writeTinyModel } from '../../support/tiny-model.ts';
@@ -34,6 +36,21 @@ test.skipIf(python === undefined)('writes nothing where the outputs differ by mo
   expect(JSON.parse(run.stdout)).toMatchObject({
     written: null,
     refused: expect.stringContaining('is above 0') as unknown,
+    code: 'SIGHTLINE_CONVERSION_REFUSED',
   });
   expect(run.code).toBe(1);
+});
+
+test('one that no converter reads and writes at once is told before anything is installed', async () => {
+  const run = await startSightline(['models', 'convert', 'network.pt', 'network.tflite']).finished;
+  expectFailure(run, 'SIGHTLINE_USAGE', 2);
+  expect(run.stderr).toContain('in two steps');
+});
+
+test('a file that is damaged is told as such before any converter reads it', async () => {
+  const directory = await temporaryDirectory();
+  const source = path.join(directory, 'torn.onnx');
+  await writeFile(source, 'no model');
+  const run = await startSightline(['models', 'convert', source, path.join(directory, 'out.tflite')]).finished;
+  expectFailure(run, 'SIGHTLINE_MODEL_CORRUPT', 3);
 });

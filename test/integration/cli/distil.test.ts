@@ -1,5 +1,6 @@
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
 import { tryModel } from '../../../services/inference/adapters/onnxruntime/model-trial.ts';
@@ -20,6 +21,14 @@ async function tinyModel(directory: string, name: string, box: TinyBox, burden =
   return createModelLibrary({ directories: [directory] }).load(manifest);
 }
 
+async function blankPicture(directory: string): Promise<string> {
+  const file = path.join(directory, 'blank.jpg');
+  await sharp({ create: { width: 64, height: 64, channels: 3, background: '#808080' } })
+    .jpeg()
+    .toFile(file);
+  return file;
+}
+
 /** Stands in for Python: what it "trained" is a copy of a file. */
 async function trainerThatMakes(directory: string, model: string): Promise<string> {
   const script = path.join(directory, 'trainer.sh');
@@ -37,7 +46,7 @@ async function distilTo(directory: string, result: string, clips: string, burden
     teacher: await tinyModel(directory, 'teacher', leftPerson, burden),
     student: await tinyModel(directory, 'student', rightPerson),
     ...{ clips, name: 'mine', minutes: 1, fps: 3, maxFrames: 500, threads: 1, benchRounds: 1 },
-    ...{ pruneRatio: null, mostLost: 0.01 },
+    ...{ pruneRatio: null, mostLost: 0.01, also: null, mostForgotten: 0.05 },
     python: { stateDir: directory, python: await trainerThatMakes(directory, result) },
     storeDirectory: path.join(directory, 'kept'),
     workDirectory: path.join(directory, 'work'),
@@ -71,6 +80,38 @@ test('keeps nothing where the model learned nothing, and says what it came to', 
   await expect(readFile(path.join(directory, 'kept'))).rejects.toThrow(/ENOENT/);
 });
 
+test('holds the student to what it says itself of a class that the teacher does not know, and judges on pictures of other places too', async () => {
+  const directory = await temporaryDirectory();
+  const rowOf = (y: number, classId: number): TinyBox[] =>
+    [1, 2, 3, 4, 5, 6, 7].map((at) => ({ classId, confidence: 0.9, x: at / 8, y, width: 0.1, height: 0.1 }));
+  const [people, cars] = [rowOf(0.2, 0), rowOf(0.5, 1)];
+  const library = createModelLibrary({ directories: [directory] });
+  const labels = ['person'];
+  const teacher = await library.load(await writeTinyModel(directory, { name: 'teacher', boxes: people, labels }));
+  const student = await library.load(await writeTinyModel(directory, { name: 'student', boxes: cars }));
+  await writeTinyModel(directory, { name: 'both', boxes: [...people, ...cars] });
+  const also = path.join(directory, 'also');
+  await mkdir(also);
+  const blank = await blankPicture(directory);
+  for (let index = 0; index < 10; index++) await copyFile(blank, path.join(also, `${index}.jpg`));
+  const outcome = await distilModel({
+    ...{ teacher, student, also, mostForgotten: 0.05, clips: await demoSceneClip(), name: 'mine', minutes: 1, fps: 1 },
+    ...{ maxFrames: 500, threads: 1, benchRounds: 1, pruneRatio: null, mostLost: 0.01 },
+    python: { stateDir: directory, python: await trainerThatMakes(directory, 'both') },
+    storeDirectory: path.join(directory, 'kept'),
+    workDirectory: path.join(directory, 'work'),
+    onStage: () => undefined,
+    onProgress: () => undefined,
+  });
+  expect([...outcome.objects.keys()].toSorted()).toEqual(['car', 'person']);
+  expect(outcome.also).toEqual({ learned: 7, heldOut: 3 });
+  expect(outcome.rows.map(({ role, elsewhereAp50 }) => [role, elsewhereAp50])).toEqual([
+    ['teacher', expect.closeTo(1, 5)],
+    ['before', expect.closeTo(0.5, 5)],
+    ['after', expect.closeTo(1, 5)],
+  ]);
+});
+
 test('does not begin to train where the held-out part shows too little to judge by', async () => {
   const directory = await temporaryDirectory();
   await expect(distilTo(directory, 'student', await shortSceneClip())).rejects.toMatchObject({
@@ -89,6 +130,8 @@ test('refuses a student whose network it does not know before it reads a clip', 
       ...{
         pruneRatio: null,
         mostLost: 0.01,
+        also: null,
+        mostForgotten: 0.05,
         python: { stateDir: directory },
         storeDirectory: directory,
         workDirectory: directory,
@@ -116,6 +159,7 @@ test.skipIf(python === undefined)(
         file: path.join(frames.directory, frameName(number)),
         boxes: [[100, 80, 60, 120, 0.8, 0]],
       })),
+      also: [],
       ...{ minutes: 5, maxSteps: 2, threads: 1, pruneRatio: 0.3, workDirectory: directory },
       python: { stateDir: directory, python },
       onProgress: () => undefined,

@@ -6,7 +6,7 @@ import { outcomeRecord, outcomeText } from '../../../cli/models/distil/distil-te
 import { judgeBoxes, type JudgedModel } from '../../../cli/models/distil/judged-model.ts';
 import type { SeenObject } from '../../../cli/models/distil/seen-objects.ts';
 import { parseReport } from '../../../cli/models/distil/training-tool.ts';
-import { writtenManifest } from '../../../cli/models/distil/written-manifest.ts';
+import { writtenManifest } from '../../../cli/models/written-manifest.ts';
 import { yoloxManifest } from '../../support/manifests.ts';
 
 function seen(className: string, left: number, score: number): SeenObject {
@@ -19,7 +19,7 @@ function row(role: string, ap50: number, cpuMs: number): JudgedModel {
     ['car', { ap: 0, ap50: 0 }],
   ]);
   return {
-    ...{ role, name: role, input: '64x64', ap50, ap: ap50, classes, agreement: ap50, cpuMs },
+    ...{ role, name: role, input: '64x64', ap50, ap: ap50, classes, agreement: ap50, cpuMs, elsewhereAp50: null },
     ...{ memoryMiB: 1, sizeKiB: 1 },
   };
 }
@@ -46,7 +46,7 @@ test('measures agreement at the thresholds that the model runs with', () => {
 const teacher = row('teacher', 1, 16);
 const before = row('before', 0.6, 8);
 const verdictOn = (after: JudgedModel, isSmaller: boolean) =>
-  judge([teacher, before, after], { mostLost: 0.01, isSmaller });
+  judge([teacher, before, after], { mostLost: 0.01, mostForgotten: 0.05, isSmaller });
 
 test('calls better what sees more and costs less than the teacher', () => {
   expect(verdictOn(row('after', 0.9, 8), false)).toEqual({ isBetter: true });
@@ -69,6 +69,17 @@ test.each([false, true])(
   },
 );
 
+test('refuses what sees less on pictures of other places than may be forgotten, however well it does on the clips', () => {
+  const elsewhere = (each: JudgedModel, elsewhereAp50: number): JudgedModel => ({ ...each, elsewhereAp50 });
+  const rows = [teacher, elsewhere(before, 0.4), elsewhere(row('after', 0.9, 8), 0.3)];
+  const options = { mostLost: 0.01, isSmaller: false };
+  expect(judge(rows, { ...options, mostForgotten: 0.05 })).toEqual({
+    isBetter: false,
+    reason: 'its AP50 on the pictures of other places falls by 0.100, 0.05 may be lost',
+  });
+  expect(judge(rows, { ...options, mostForgotten: 0.2 })).toEqual({ isBetter: true });
+});
+
 test('reads the lines of the training and passes over those of others', () => {
   expect(parseReport('{"kind": "progress", "share": 0.5, "step": 3, "loss": 1.5}')).toMatchObject({ step: 3 });
   expect(parseReport('UserWarning: something')).toBeNull();
@@ -83,6 +94,7 @@ test('writes a manifest that reads back as the same model', () => {
 test('shows classes that are too few to judge as such, in the table and for programs', () => {
   const outcome: DistilOutcome = {
     frames: { learned: 65, heldOut: 30, fps: 5 },
+    also: { learned: 0, heldOut: 0 },
     objects: new Map([
       ['person', 30],
       ['car', 2],

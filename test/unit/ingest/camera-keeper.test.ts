@@ -87,6 +87,24 @@ describe('the keeper of cameras', () => {
     await one.stop();
   });
 
+  test('takes them in the moment that the leases run out, wherever its own rounds stand', async () => {
+    const { clock, keeper, leases } = harness();
+    const one = keeper('one');
+    one.want(cameras);
+    for (const { id } of cameras) await leases.acquire(id, 'gone', 10 * leaseMs);
+    await leases.announce('gone', leaseMs);
+    one.start();
+    await clock.advance(leaseMs / 2);
+    await leases.announce('gone', leaseMs);
+    for (const { id } of cameras) await leases.acquire(id, 'gone', leaseMs);
+    // Its rounds are at fifths of a lease, the end lies between two of them.
+    await clock.advance(leaseMs - 1);
+    expect(one.cameras).toEqual([]);
+    await clock.advance(1);
+    expect(one.cameras).toHaveLength(4);
+    await one.stop();
+  });
+
   test('goes on with what it has while the store of leases is away', async () => {
     const { clock, keeper, events, setAway } = harness();
     const one = keeper('one');

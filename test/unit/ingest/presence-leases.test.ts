@@ -66,6 +66,21 @@ describe('leases by presence', () => {
     expect(await two.acquire('gate')).toBe(true);
   });
 
+  test('tells how long until the first of the others counts as gone', async () => {
+    const { clock, join } = topic();
+    const [one, two, three] = [join(), join(), join()];
+    await one.announce('one', ttlMs);
+    expect(one.untilLapseMs()).toBeNull();
+    await two.announce('two', ttlMs);
+    await clock.advance(ttlMs / 3);
+    await three.announce('three', ttlMs);
+    expect(one.untilLapseMs()).toBe((ttlMs * 2) / 3);
+    await clock.advance(ttlMs);
+    expect(one.untilLapseMs()).toBe(0);
+    expect(await one.announce('one', ttlMs)).toEqual(['one']);
+    expect(one.untilLapseMs()).toBeNull();
+  });
+
   test('one that leaves gives everything back at once', async () => {
     const { join } = topic();
     const [one, two] = [join(), join()];

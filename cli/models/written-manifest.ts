@@ -1,10 +1,8 @@
-import { AppError } from '#shared/core/errors';
-import type { ModelManifest } from '../../../services/inference/core/model.ts';
+import type { ModelManifest } from '../../services/inference/core/model.ts';
 
-/** The manifest of a model of family yolox in the form that its file has. */
+/** A manifest in the form that its file has. */
 export function writtenManifest(manifest: ModelManifest): Readonly<Record<string, unknown>> {
   const { input, thresholds } = manifest;
-  if (manifest.family !== 'yolox') throw new AppError('SIGHTLINE_INTERNAL', 'only models of family yolox are made');
   return {
     schema_version: 1,
     name: manifest.name,
@@ -32,7 +30,7 @@ export function writtenManifest(manifest: ModelManifest): Readonly<Record<string
             }
           : { mode: 'stretch' },
     },
-    outputs: { strides: [...manifest.outputs.strides] },
+    outputs: writtenOutputs(manifest),
     labels: [...manifest.labels],
     thresholds: {
       score: thresholds.score,
@@ -44,4 +42,26 @@ export function writtenManifest(manifest: ModelManifest): Readonly<Record<string
     licence: manifest.licence,
     source: manifest.source,
   };
+}
+
+function writtenOutputs({ family, outputs }: ModelManifest): Readonly<Record<string, unknown>> {
+  switch (family) {
+    case 'yolox':
+    case 'yunet':
+      return { strides: [...outputs.strides] };
+    case 'picodet':
+    case 'nanodet':
+      return { strides: [...outputs.strides], reg_max: outputs.regMax };
+    case 'ssd':
+      return { box_form: outputs.boxForm, first_label: outputs.firstLabel };
+    case 'classification':
+      return { activation: outputs.activation, top_k: outputs.topK };
+    case 'yolov5':
+    case 'yolov8':
+    case 'yolo_nms':
+    case 'rtdetr':
+    case 'fastestdet':
+    case 'ultraface':
+      return {};
+  }
 }
