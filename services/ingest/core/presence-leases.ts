@@ -15,6 +15,8 @@ interface Member {
   heardMs: number;
 }
 
+/** The topic that takes longer than this share of a lease to take and give back our word keeps those of others back too. */
+const slowShare = 0.3;
 /** How long we wait to read what we have just written. */
 const echoTimeoutMs = 5_000;
 
@@ -51,15 +53,19 @@ export class PresenceLeases implements LeaseStore {
   async announce(owner: string, ttlMs: number): Promise<readonly string[]> {
     this.#owner = owner;
     this.#ttlMs = ttlMs;
+    const { clock } = this.#options;
+    const begunMs = clock.monotonicMs();
     try {
       await this.#tell(owner, false);
     } catch (error) {
       this.#isTroubled = true;
       throw error;
     }
+    // A broker that moves to another machine does not answer for seconds, to none of us.
+    if (clock.monotonicMs() - begunMs >= ttlMs * slowShare) this.#isTroubled = true;
     if (this.#isTroubled) {
       // Nobody could be heard either: all get a lease's time to speak again.
-      for (const member of this.#others.values()) member.heardMs = this.#options.clock.monotonicMs();
+      for (const member of this.#others.values()) member.heardMs = clock.monotonicMs();
       this.#isTroubled = false;
     }
     return [owner, ...this.#living().keys()];

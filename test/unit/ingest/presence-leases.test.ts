@@ -12,8 +12,10 @@ function topic() {
   const records: { readonly presence: IngestPresence; readonly atMs: number }[] = [];
   const readers: PresenceLeases[] = [];
   let isAway = false;
+  let slowMs = 0;
   const publish = async (presence: IngestPresence): Promise<number> => {
     if (isAway) throw new AppError('SIGHTLINE_KAFKA_UNREACHABLE', 'away', { retryable: true });
+    if (slowMs > 0) await clock.sleep(slowMs, new AbortController().signal);
     const offset = records.push({ presence, atMs: clock.monotonicMs() }) - 1;
     for (const reader of readers) reader.heard(presence, offset, 0);
     return offset;
@@ -21,6 +23,7 @@ function topic() {
   return {
     clock,
     setAway: (value: boolean) => (isAway = value),
+    setSlow: (valueMs: number) => (slowMs = valueMs),
     join: (): PresenceLeases => {
       const leases = new PresenceLeases({ publish, version: '0', clock });
       for (const [offset, { presence, atMs }] of records.entries())
@@ -64,6 +67,22 @@ describe('leases by presence', () => {
     await clock.advance(1);
     expect(await two.announce('two', ttlMs)).toEqual(['two']);
     expect(await two.acquire('gate')).toBe(true);
+  });
+
+  test('a topic that is slow to answer is no reason to take the others for dead', async () => {
+    const { clock, join, setSlow } = topic();
+    const [one, two] = [join(), join()];
+    await one.acquire('gate');
+    await one.announce('one', ttlMs);
+    await two.announce('two', ttlMs);
+    setSlow(2 * ttlMs);
+    const told = two.announce('two', ttlMs);
+    await clock.advance(2 * ttlMs);
+    expect(await told).toContain('one');
+    expect(await two.acquire('gate')).toBe(false);
+    setSlow(0);
+    await clock.advance(ttlMs);
+    expect(await two.announce('two', ttlMs)).toEqual(['two']);
   });
 
   test('tells how long until the first of the others counts as gone', async () => {
