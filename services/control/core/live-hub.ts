@@ -82,6 +82,8 @@ export class LiveHub implements LiveFeed {
       give(view, picture, known);
       return;
     }
+    // Of a connection that is over: its masks may have been others.
+    for (const key of pictures.keys()) if (!key.startsWith(`${frame.epoch}/`)) pictures.delete(key);
     pictures.set(`${frame.epoch}/${frame.frameSeq}`, picture);
     while (pictures.size > maxPictures) pictures.delete(pictures.keys().next().value ?? '');
   }

@@ -204,8 +204,14 @@ describe('what is kept', () => {
     expect(events.hasStill(online?.id ?? '')).toBe(true);
     const polygon = [0, 1, 2].map((at) => ({ x: at / 2, y: at === 1 ? 1 : 0 }));
     const masked = { ...renamed, masks: [{ id: 'm', name: '', polygon }], config_version: 3 };
+    // Its still is under way when the masks change.
+    events.status(status('door', 'DEGRADED', { reason_code: 'DARK' }));
+    const [degraded] = events.newest(all, 1);
     events.registration({ cameraId: 'door', registration: masked });
-    expect(events.hasStill(online?.id ?? '')).toBe(false);
+    events.status(status('yard', 'ONLINE'));
+    const [yard] = events.newest(all, 1);
+    await vi.waitFor(() => expect(events.hasStill(yard?.id ?? '')).toBe(true));
+    for (const event of [online, degraded]) expect(events.hasStill(event?.id ?? '')).toBe(false);
   });
 
   test('that they cannot be kept is told once and stops nothing', () => {

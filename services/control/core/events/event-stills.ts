@@ -21,6 +21,7 @@ export class EventStills {
   readonly #stopping = new AbortController();
   #bytes = 0;
   #waiting = 0;
+  #timesForgotten = 0;
 
   constructor(live: Pick<LiveFeed, 'nextPicture'>) {
     this.#live = live;
@@ -41,15 +42,19 @@ export class EventStills {
     this.#waiting++;
     try {
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(pictureTimeoutMs)]);
+      const timesForgotten = this.#timesForgotten;
       const picture = await this.#live.nextPicture(cameraId, signal);
-      if (picture !== undefined) this.#keep(id, { cameraId, jpeg: picture.jpeg });
+      // One that was under way meanwhile may be what was to be forgotten.
+      if (picture !== undefined && timesForgotten === this.#timesForgotten)
+        this.#keep(id, { cameraId, jpeg: picture.jpeg });
     } finally {
       this.#waiting--;
     }
   }
 
-  /** Pictures of a camera that was removed are not kept. */
+  /** Pictures of a camera that was removed, or that has other masks now, are not kept. */
   forget(cameraId: string): void {
+    this.#timesForgotten++;
     for (const [id, still] of this.#stills) if (still.cameraId === cameraId) this.#drop(id);
   }
 
