@@ -27,6 +27,7 @@ interface LearningOptions {
 }
 
 interface DistilCommandOptions extends LearningOptions {
+  readonly keep: number;
   readonly teacher: string;
   readonly student: string;
 }
@@ -71,6 +72,7 @@ export function registerModelsDistil(models: Command): void {
     .requiredOption('--clips <directory|file>', 'clips of the cameras that it is for')
     .option('--student <model>', 'the one that learns: sightline-nano or another of family yolox', 'sightline-nano')
     .option('--out <name>', 'name of the new model (default: the name of the student with -distilled)')
+    .option('--keep <share>', "of the student's own weights in the new model: forgets less", share, 0.7)
     .option('--size <WIDTHxHEIGHT>', "input of the new model, multiples of 32 (default: the student's)", parseSize);
   withLearningOptions(distil)
     .addHelpText('after', aboutDistil)
@@ -93,7 +95,8 @@ export function registerModelsDistil(models: Command): void {
     .action((options: PruneCommandOptions) => {
       const { model: student, teacher = options.model, gate: mostLost } = options;
       const name = options.out ?? `${student}-pruned`;
-      return learn(options, { student, teacher, name, pruneRatio: options.ratio, mostLost });
+      // What was left out is not there to be kept.
+      return learn(options, { student, teacher, name, pruneRatio: options.ratio, mostLost, keep: 0 });
     });
 }
 
@@ -117,10 +120,11 @@ interface Lesson {
   readonly name: string;
   readonly pruneRatio: number | null;
   readonly mostLost: number;
+  readonly keep: number;
 }
 
 async function learn(options: LearningOptions, lesson: Lesson): Promise<void> {
-  const { pruneRatio, mostLost, name } = lesson;
+  const { pruneRatio, mostLost, name, keep } = lesson;
   if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name)) {
     throw new AppError('SIGHTLINE_USAGE', `'${name}' is no name for a model: small letters, digits, . _ - (--out)`);
   }
@@ -143,7 +147,7 @@ async function learn(options: LearningOptions, lesson: Lesson): Promise<void> {
   }
   const { clips, minutes, fps, maxFrames, threads } = options;
   const outcome = await distilModel({
-    ...{ teacher, student, clips, workDirectory, name, pruneRatio, mostLost, minutes, fps, maxFrames, threads },
+    ...{ teacher, student, clips, workDirectory, name, pruneRatio, mostLost, keep, minutes, fps, maxFrames, threads },
     ...(options.size === undefined ? {} : { size: options.size }),
     ...{ also: options.also ?? null, mostForgotten: options.forget },
     python: {

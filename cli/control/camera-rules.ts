@@ -79,7 +79,7 @@ export function finderByRules({ denyLoopback, denyPrivate, clock }: ProbeRules):
 /** A camera of the settings file as the API shows it. */
 export function fileEntry(camera: CameraSpec): CameraEntry {
   const { id, source, fps, filter, transport, tlsInsecure, crop, tags, stallTimeoutMs, maxAgeMs, loop } = camera;
-  const { realtime, priority = 1 } = camera;
+  const { realtime, masks, priority = 1 } = camera;
   const now = new Date().toISOString();
   return {
     ...{ id, fps, filter, transport, tls_insecure: tlsInsecure, crop, tags, loop, enabled: true, origin: 'file' },
@@ -87,7 +87,10 @@ export function fileEntry(camera: CameraSpec): CameraEntry {
     url: source.kind === 'file' ? source.path : source.address.display,
     has_credentials: source.kind !== 'file' && source.address.credentials !== null,
     ...{ stall_timeout_s: stallTimeoutMs / 1000, max_age_s: maxAgeMs / 1000, version: 1 },
-    geometry: { zones: [], lines: [], masks: [] },
+    geometry: {
+      ...{ zones: [], lines: [] },
+      masks: masks.map((polygon, index) => ({ id: `mask-${index + 1}`, name: `mask ${index + 1}`, polygon })),
+    },
     ...{ created_at: now, updated_at: now },
   };
 }

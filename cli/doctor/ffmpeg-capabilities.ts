@@ -3,7 +3,7 @@ export const neededCapabilities = {
   demuxers: ['rtsp', 'sdp', 'mov', 'avi', 'matroska', 'mpegts', 'mpjpeg', 'hls'],
   protocols: ['file', 'pipe', 'tcp', 'udp', 'rtp'],
   decoders: ['h264', 'hevc', 'mjpeg'],
-  filters: ['fps', 'scale', 'format', 'crop', 'blackdetect', 'freezedetect'],
+  filters: ['select', 'sidedata', 'showinfo', 'crop', 'scale', 'format', 'split', 'extractplanes', 'drawbox'],
 } as const;
 
 export type CapabilityKind = keyof typeof neededCapabilities;

@@ -134,7 +134,10 @@ async function readAnnotations(file: string): Promise<Annotations> {
   try {
     value = JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
-    throw new AppError('SIGHTLINE_USAGE', `${file} cannot be read as JSON`, { cause: error });
+    throw new AppError('SIGHTLINE_USAGE', `${file} cannot be read as JSON`, {
+      cause: error,
+      action: "Give the labels of the pictures in COCO's JSON: images, annotations and categories.",
+    });
   }
   const [problem] = checkSchema(annotationsSchema, value);
   if (problem !== undefined)

@@ -27,6 +27,17 @@ const camera = {
       properties: { x: fraction, y: fraction, width: fraction, height: fraction },
       description: 'Region of interest, as fractions of the picture.',
     },
+    masks: {
+      type: 'array',
+      maxItems: 64,
+      items: {
+        type: 'array',
+        minItems: 3,
+        maxItems: 64,
+        items: { type: 'object', required: ['x', 'y'], properties: { x: fraction, y: fraction } },
+      },
+      description: 'What nobody is to see: polygons, their points as fractions of the whole picture.',
+    },
     tags: {
       type: 'object',
       additionalProperties: { type: 'string', maxLength: 200 },
@@ -211,6 +222,7 @@ export interface CameraSettings {
   readonly transport?: 'tcp' | 'udp';
   readonly tls_insecure?: boolean;
   readonly crop?: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+  readonly masks?: readonly (readonly { readonly x: number; readonly y: number }[])[];
   readonly tags?: Readonly<Record<string, string>>;
   readonly realtime?: boolean;
   readonly loop?: boolean;

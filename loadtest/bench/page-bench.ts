@@ -3,14 +3,14 @@
  * cameras; turns with and without a browser that shows them all, then 200 listeners of which one reads nothing. Wants Chromium and a model
  * (SIGHTLINE_MODELS_DIR, or the bundled one).
  */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { build } from 'vite';
 import { launchChromium } from '../../test/support/chromium.ts';
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '12' },
     listeners: { type: 'string', default: '200' },
     source: { type: 'string', default: hasRtspServer() ? 'rtsp' : 'file' },
+    'camera-fps': { type: 'string', default: '10' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -38,7 +39,9 @@ if (values.help) {
   --seconds N     length of a turn (12)
   --listeners N   clients that follow the results, one of them stalled (200); 0 leaves them out
   --source KIND   rtsp: a server that plays the scene as cameras do, which tells when a picture was captured (default where GStreamer's is
-                  installed). file: the scene read by ffmpeg at its own speed; captured is then when it was read, its decoding left out.`);
+                  installed). file: the scene read by ffmpeg at its own speed; captured is then when it was read, its start left out.
+  --camera-fps N  pictures a second that each camera sends (10). Before the next one comes ffmpeg does not know that one is whole, so at 10 each is
+                  0.1 s old when it is decoded.`);
   process.exit(0);
 }
 if (values.source !== 'rtsp' && values.source !== 'file') throw new Error('--source is rtsp or file');
@@ -85,8 +88,9 @@ const stages = [
 ] as const;
 
 // Each viewer of the server gets a stream of its own.
-const server = values.source === 'rtsp' ? await startRtspServer({ clip: await shortSceneClip() }) : undefined;
-const address = server?.url ?? (await demoSceneClip());
+const server =
+  values.source === 'rtsp' ? await startRtspServer({ clip: await atRate(await shortSceneClip()) }) : undefined;
+const address = server?.url ?? (await atRate(await demoSceneClip()));
 await build({ configFile: path.join(root, 'web/vite.config.ts'), logLevel: 'silent' });
 const run = spawn(
   process.execPath,
@@ -157,6 +161,16 @@ async function benchPage(from: Browser, link: string): Promise<void> {
   print(`from capture to boxes on the screen, of ${drawn.length}: ${quantiles(drawn, 0, stages.length)}`);
   for (const [index, stage] of stages.entries()) print(`  ${stage}: ${quantiles(drawn, index, index + 1)}`);
   print(`first contentful paint: ${paints.map((one) => `${Math.round(one)} ms`).join(', ')}`);
+}
+
+/** Each picture as often as it takes. */
+async function atRate(clip: string): Promise<string> {
+  if (values['camera-fps'] === '10') return clip;
+  const sent = path.join(folder, 'camera.mp4');
+  const encoder = ['-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '0', '-g', values['camera-fps']];
+  const made = ['-v', 'error', '-nostdin', '-i', clip, '-r', values['camera-fps'], ...encoder, sent];
+  await promisify(execFile)(process.env['SIGHTLINE_FFMPEG'] ?? 'ffmpeg', made);
+  return sent;
 }
 
 function quantiles(drawn: readonly (readonly number[])[], from: number, to: number): string {

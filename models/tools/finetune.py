@@ -166,6 +166,15 @@ def train(network: OnnxNetwork, sampler: Sampler, job: dict) -> int:
     return step
 
 
+@torch.no_grad()
+def keep(network: OnnxNetwork, before: list[tuple[torch.Tensor, torch.Tensor]], share: float) -> None:
+    """The mean of what it was and what it became (arXiv 2109.01903): near what it learned on its clips, and far less of all else is forgotten."""
+    for convolution, (weight, bias) in zip(network.convolutions.values(), before):
+        convolution.direction.copy_(torch.lerp(convolution.weight(), weight, share))
+        convolution.length.fill_(1.0)
+        convolution.bias.lerp_(bias, share)
+
+
 def main() -> int:
     job = json.loads(Path(sys.argv[1]).read_text())
     torch.manual_seed(job["seed"])
@@ -179,9 +188,11 @@ def main() -> int:
             model, pruned = prune(model, job["prune"])
             say(kind="pruned", **pruned)
         network = OnnxNetwork(model).train()
+        before = [(each.weight().detach().clone(), each.bias.detach().clone()) for each in network.convolutions.values()]
         frames = [Frame(Path(each["file"]), each["boxes"]) for each in job["frames"]]
         also = [Frame(Path(each["file"]), each["boxes"]) for each in job["also"]]
         steps = train(network, Sampler(frames, takes, random.Random(job["seed"]), also), job)
+        keep(network, before, job["keep"])
         made = network.written()
         onnx.checker.check_model(made)
     except Unsupported as error:

@@ -141,11 +141,18 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     await page.getByRole('button', { name: 'Ask it for its streams' }).click();
     await page.getByRole('button', { name: 'Take sub' }).click();
     const address = page.getByLabel('Address of the stream');
-    expect(await address.inputValue()).toBe('rtsp://viewer:p%40ss@10.0.0.7/sub');
+    expect(await address.inputValue()).toBe('rtsp://10.0.0.7/sub');
     await page.getByLabel('Make').selectOption('hikvision');
     await page.getByLabel('Channel').fill('3');
     await page.getByRole('button', { name: 'Take the smaller picture' }).click();
-    expect(await address.inputValue()).toBe('rtsp://viewer:p%40ss@10.0.0.7/Streaming/Channels/302');
+    expect(await address.inputValue()).toBe('rtsp://10.0.0.7/Streaming/Channels/302');
+    await page.getByLabel('Name for it').fill('by-make');
+    expect((await page.locator('.command code').allInnerTexts()).join('\n')).not.toContain('p@ss');
+    await page.getByRole('button', { name: 'Save the camera' }).click();
+    await page.getByText('by-make is registered').waitFor();
+    expect(await page.getByLabel('Password').inputValue()).toBe('');
+    const sent = { url: 'rtsp://viewer@10.0.0.7/Streaming/Channels/302', password: 'p@ss' };
+    expect(api.cameras.get('by-make')).toMatchObject(sent);
   });
 
   it('explains an address that does not work, when it is tried and when it is saved', async () => {

@@ -141,7 +141,7 @@ export interface TestApi extends ApiServer {
   readonly audit: AuditEntry[];
   readonly emit: (record: DetectionFrame) => void;
   readonly logged: unknown[];
-  tokenOf(role: Role, cameras?: readonly string[] | null): string;
+  tokenOf(role: Role, cameras?: readonly string[] | null, expiresAtMs?: number | null): string;
 }
 
 export interface TestApiOptions {
@@ -287,8 +287,8 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     emit: (record) => {
       for (const listener of results) listener(record);
     },
-    tokenOf(role, scope = null) {
-      const { text, stored } = createToken({ name: role, role, cameras: scope, expiresAtMs: null }, Date.now());
+    tokenOf(role, scope = null, expiresAtMs = null) {
+      const { text, stored } = createToken({ name: role, role, cameras: scope, expiresAtMs }, Date.now());
       tokens.put(stored);
       return text;
     },

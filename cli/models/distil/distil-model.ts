@@ -26,6 +26,8 @@ export interface DistilOptions {
   readonly minutes: number;
   readonly fps: number;
   readonly maxFrames: number;
+  /** Share of the student's own weights in those of the new model: keeps what the clips do not show. */
+  readonly keep: number;
   readonly threads: number;
   readonly maxSteps?: number;
   /** In how many rounds CPU time is measured, the models in turn; the median counts. Default 5. */
@@ -89,7 +91,7 @@ export async function distilModel(options: DistilOptions): Promise<DistilOutcome
     ...{ student, input, frames: lesson.frames, minutes: options.minutes, threads: options.threads },
     also: lesson.elsewhere?.learned ?? [],
     maxSteps: options.maxSteps ?? 1e9,
-    pruneRatio: options.pruneRatio,
+    ...{ pruneRatio: options.pruneRatio, keep: options.keep },
     workDirectory: options.workDirectory,
     python: options.python,
     onProgress: (share, step, loss) => {

@@ -25,6 +25,8 @@ export interface TrainingOptions {
   readonly threads: number;
   /** Share of the channels to leave out before it learns; null leaves the network as it is. */
   readonly pruneRatio: number | null;
+  /** Share of the weights that it begins with in those that come out. */
+  readonly keep: number;
   readonly workDirectory: string;
   readonly python: PythonSource;
   readonly onProgress: (share: number, step: number, loss: number) => void;
@@ -81,6 +83,7 @@ export async function train(options: TrainingOptions): Promise<TrainedModel> {
     seed: 1,
     bfloat16: true,
     prune: options.pruneRatio,
+    keep: options.keep,
   };
   await writeFile(jobFile, JSON.stringify(job));
   const said: Report[] = [];

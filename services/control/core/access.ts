@@ -8,6 +8,8 @@ export interface Principal {
   readonly name: string;
   readonly role: Role;
   readonly cameras: readonly string[] | null;
+  /** Null for as long as the token is not revoked. */
+  readonly expiresAtMs: number | null;
 }
 
 /** What a route asks of its caller; every route has one, `server.ts` refuses to start with a route that has not. */

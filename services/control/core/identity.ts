@@ -22,6 +22,8 @@ export interface IdentityProvider {
 
 type Claims = Readonly<Record<string, unknown>>;
 
+/** No id of ours has a colon. */
+const foreignPrefix = 'jwt:';
 const maxNameLength = 100;
 const maxIdLength = 64;
 const maxCameras = 10_000;
@@ -34,7 +36,7 @@ export function isJwt(text: string): boolean {
 /** Who the claims of a token that was verified speak of. Throws SIGHTLINE_JWT_NO_ROLE. */
 export function principalOf(claims: Claims, rules: ClaimRules): Principal {
   const { sub } = claims;
-  const id = `jwt:${clean(typeof sub === 'string' ? sub : '')}`.slice(0, maxIdLength);
+  const id = `${foreignPrefix}${clean(typeof sub === 'string' ? sub : '')}`.slice(0, maxIdLength);
   const named = claimAt(claims, rules.nameClaim);
   const name = clean(typeof named === 'string' && named !== '' ? named : id).slice(0, maxNameLength);
   const given = valuesOf(claimAt(claims, rules.roleClaim));
@@ -45,7 +47,13 @@ export function principalOf(claims: Claims, rules: ClaimRules): Principal {
   if (role === undefined) {
     throw new AppError('SIGHTLINE_JWT_NO_ROLE', `no value of the claim ${rules.roleClaim} is a role here`);
   }
-  return { tokenId: id, name, role, cameras: camerasOf(claims, rules.camerasClaim) };
+  const expiresAtMs = typeof claims['exp'] === 'number' ? claims['exp'] * 1000 : null;
+  return { tokenId: id, name, role, cameras: camerasOf(claims, rules.camerasClaim), expiresAtMs };
+}
+
+/** Whether the id of a principal is of a token that somebody else made. */
+export function isForeign(tokenId: string): boolean {
+  return tokenId.startsWith(foreignPrefix);
 }
 
 /** A token without the claim covers no camera: what was forgotten opens nothing. */

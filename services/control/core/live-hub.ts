@@ -164,9 +164,11 @@ function give(view: CameraView, picture: Promise<Uint8Array | undefined>, result
   view.waiting.clear();
   // A picture that cannot be made is undefined: who waits then waits for the next.
   void picture.then((jpeg) => {
+    // One for all: what is made of it for the first is there for the others.
+    const shown = jpeg === undefined ? undefined : { jpeg, result };
     for (const take of waiting) {
-      if (jpeg === undefined) view.waiting.add(take);
-      else take({ jpeg, result });
+      if (shown === undefined) view.waiting.add(take);
+      else take(shown);
     }
   });
 }

@@ -1,5 +1,6 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Principal, Role } from './access.ts';
+import { isForeign } from './identity.ts';
 
 /** A token as it is kept: its text is nowhere, only the hash of it. */
 export interface StoredToken {
@@ -46,6 +47,14 @@ export function matchToken(text: string, stored: StoredToken | undefined, nowMs:
   const expected = Buffer.from(stored?.sha256 ?? '0'.repeat(64), 'hex');
   const isSame = timingSafeEqual(given, expected);
   if (!isSame || stored === undefined) return undefined;
-  if (stored.expiresAtMs !== null && stored.expiresAtMs <= nowMs) return undefined;
-  return { tokenId: stored.id, name: stored.name, role: stored.role, cameras: stored.cameras };
+  const { id: tokenId, name, role, cameras, expiresAtMs } = stored;
+  const principal = { tokenId, name, role, cameras, expiresAtMs };
+  return isInForce(principal, stored, nowMs) ? principal : undefined;
+}
+
+/** Whether a token that was right before still is: it has not expired, and nobody revoked it. Somebody else's tokens we cannot see revoked. */
+export function isInForce(principal: Principal, stored: StoredToken | undefined, nowMs: number): boolean {
+  const { tokenId, expiresAtMs } = principal;
+  if (expiresAtMs !== null && expiresAtMs <= nowMs) return false;
+  return isForeign(tokenId) || stored !== undefined;
 }

@@ -48,7 +48,7 @@ export const errorCatalogue = {
     exitCode: 3,
     summary: 'The camera refused the user name or password.',
     action:
-      'Check user and password at the camera, and that the account may view the stream; give them in the URL or by SIGHTLINE_CAMERA_PASSWORD.',
+      'Check user and password at the camera, and that the account may view the stream. They go into the fields of the page, the URL, or SIGHTLINE_CAMERA_PASSWORD.',
   },
   SIGHTLINE_CAMERA_CODEC_UNSUPPORTED: {
     exitCode: 3,

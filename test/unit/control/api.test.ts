@@ -76,7 +76,8 @@ describe('who may do what', () => {
     for (const { method, url, access } of api.routes.filter(({ method: one }) => one !== 'HEAD')) {
       const target = url.replace(/:id\b/, url.includes('/tokens/') ? '000000000000' : 'door');
       for (const { role, cameras } of callers) {
-        const principal = role === undefined ? undefined : { tokenId: 'x', name: 'x', role, cameras };
+        const principal =
+          role === undefined ? undefined : { tokenId: 'x', name: 'x', role, cameras, expiresAtMs: null };
         const expected = judgeAccess(access, principal, 'door');
         if (expected === 'allowed' && isStream(url)) continue;
         const token = role === undefined ? undefined : api.tokenOf(role, cameras);

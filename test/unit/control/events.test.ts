@@ -192,6 +192,22 @@ describe('what is kept', () => {
     expect(events.hasStill(door?.id ?? '')).toBe(false);
   });
 
+  test('the stills of a camera go when its masks change, and stay when something else does', async () => {
+    const events = recorder();
+    const first = { ...registration({ camera_id: 'door', url: 'rtsp://192.0.2.1/' }), config_version: 1 };
+    events.registration({ cameraId: 'door', registration: first });
+    events.status(status('door', 'ONLINE'));
+    const [online] = events.newest(all, 1);
+    await vi.waitFor(() => expect(events.hasStill(online?.id ?? '')).toBe(true));
+    const renamed = { ...first, fps: 2, config_version: 2 };
+    events.registration({ cameraId: 'door', registration: renamed });
+    expect(events.hasStill(online?.id ?? '')).toBe(true);
+    const polygon = [0, 1, 2].map((at) => ({ x: at / 2, y: at === 1 ? 1 : 0 }));
+    const masked = { ...renamed, masks: [{ id: 'm', name: '', polygon }], config_version: 3 };
+    events.registration({ cameraId: 'door', registration: masked });
+    expect(events.hasStill(online?.id ?? '')).toBe(false);
+  });
+
   test('that they cannot be kept is told once and stops nothing', () => {
     const events = recorder();
     events.close();

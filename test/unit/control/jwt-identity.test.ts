@@ -59,7 +59,7 @@ describe('a token of the issuer', () => {
     for (const role of roles) {
       for (const cameras of [null, ['other']]) {
         const token = await issuer.sign({ roles: [groups[role]], cameras: cameras ?? '*' });
-        const principal = { tokenId: '', name: '', role, cameras };
+        const principal = { tokenId: '', name: '', role, cameras, expiresAtMs: null };
         for (const { method, url, access } of api.routes.filter((one) => one.method === 'GET')) {
           const expected = judgeAccess(access, principal, 'door');
           if (access.role === 'public' || /\/(results|live|live\.mjpeg)$/.test(url)) continue;
@@ -174,7 +174,9 @@ describe('the keys of the issuer', () => {
 test('roles may lie within other claims, and the highest one holds', () => {
   const rules = { roleClaim: 'realm_access.roles', nameClaim: 'name', roles: { a: 'viewer', b: 'admin' } } as const;
   const claims = { sub: 'x\n1', realm_access: { roles: ['a', 'b', 5] }, name: 'Ann\u0007' };
-  expect(principalOf(claims, rules)).toEqual({ tokenId: 'jwt:x1', name: 'Ann', role: 'admin', cameras: null });
+  expect(principalOf({ ...claims, exp: 60 }, rules)).toEqual({
+    ...{ tokenId: 'jwt:x1', name: 'Ann', role: 'admin', cameras: null, expiresAtMs: 60_000 },
+  });
   const named = { ...rules, roleClaim: 'https://example.org/roles' };
   expect(principalOf({ sub: 'y', 'https://example.org/roles': 'a' }, named).role).toBe('viewer');
 });

@@ -90,7 +90,7 @@ describe('live pictures', () => {
     expect(bytes.subarray(4 + length).toString()).toBe('jpeg-2');
   });
 
-  test('come no faster than the viewer asked for', async () => {
+  test('come no faster than the viewer asked for, and those between are not even made', async () => {
     const { hub, url, token } = await start();
     const socket = new WebSocket(`${url.replace('http', 'ws')}/api/v1/cameras/door/live?fps=0.001`, [
       'sightline.live.v1',
@@ -99,10 +99,11 @@ describe('live pictures', () => {
     onTestFinished(() => socket.close());
     let messages = 0;
     socket.addEventListener('message', () => messages++);
+    await watched(hub);
     for (let seq = 1; seq <= 5; seq++) {
-      await watched(hub);
       emit(hub, seq);
       await vi.waitFor(() => expect(messages).toBe(1), { timeout: 20_000 });
+      expect(hub.wantsPicture('door')).toBe(false);
     }
   });
 });
@@ -157,6 +158,44 @@ describe('events', () => {
     expect(got.at(-1)).toBe(seq);
   });
 });
+
+describe('streams', () => {
+  test.each(['revoked', 'expired'] as const)(
+    'end when the token that opened them is %s; those of others go on',
+    async (how) => {
+      const { api, hub, url, headers } = await start();
+      const expiresAtMs = how === 'expired' ? Date.now() + 3_000 : null;
+      const token = api.tokenOf('viewer', null, expiresAtMs);
+      const own = { authorization: `Bearer ${token}` };
+      const mjpeg = await open(`${url}/api/v1/cameras/door/live.mjpeg`, own);
+      const results = await open(`${url}/api/v1/results`, own);
+      const events = await open(`${url}/api/v1/events`, { ...own, accept: 'text/event-stream' });
+      const other = await open(`${url}/api/v1/results`, headers);
+      const protocols = ['sightline.live.v1', `bearer.${token}`];
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/api/v1/cameras/door/live`, protocols);
+      const closed = new Promise<number>((resolve) => socket.addEventListener('close', ({ code }) => resolve(code)));
+      await new Promise((resolve) => socket.addEventListener('open', resolve));
+
+      if (how === 'revoked') {
+        const id = token.split('_')[1] ?? '';
+        const answer = await fetch(`${url}/api/v1/tokens/${id}`, { method: 'DELETE', headers });
+        expect(answer.status).toBe(204);
+      }
+
+      expect(await closed).toBe(1008);
+      for (const { body } of [mjpeg, results, events]) await expect(readAll(body)).rejects.toThrow();
+      const reading = readEvents(other.body);
+      emit(hub, 1);
+      expect((await reading.next()).value?.event).toBe('result');
+      await vi.waitFor(() => expect(hub.wantsPicture('door')).toBe(false), { timeout: 20_000 });
+    },
+  );
+});
+
+async function readAll(body: ReadableStream<Uint8Array>): Promise<void> {
+  const reader = body.getReader();
+  while (!(await reader.read()).done);
+}
 
 /** Reads on until the text has come. */
 async function drain(socket: Socket, text: string): Promise<string> {

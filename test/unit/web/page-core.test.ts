@@ -6,6 +6,7 @@ import { containedIn, fractionAt } from '../../../web/src/core/picture-fit.ts';
 import { hrefOf, parseRoute, tokenInHash } from '../../../web/src/core/routes.ts';
 import { LiveHistory } from '../../../web/src/core/series.ts';
 import type { Camera } from '../../../web/src/core/types.ts';
+import { withUser } from '../../../web/src/core/stream-url.ts';
 import { durationText } from '../../../web/src/core/words.ts';
 
 function camera(id: string, state: string, change: Partial<Camera> = {}): Camera {
@@ -129,6 +130,12 @@ describe('charts', () => {
     expect(history.fates()).toEqual({ names: ['analysed', 'filtered'], times: [1], columns: [[2], [8]] });
     expect(history.latency().columns).toEqual([[40]]);
   });
+});
+
+it('puts the user into an address that names none, and leaves alone one that does', () => {
+  expect(withUser('rtsp://10.0.0.9/a@b', 'a/b')).toBe('rtsp://a%2Fb@10.0.0.9/a@b');
+  expect(withUser('rtsp://ann:x@10.0.0.9/s', 'bob')).toBe('rtsp://ann:x@10.0.0.9/s');
+  expect(withUser('rtsp://10.0.0.9/s', '')).toBe('rtsp://10.0.0.9/s');
 });
 
 it('tells durations as people do', () => {

@@ -81,12 +81,18 @@ export async function removeCamera(id: string, etag: string | undefined): Promis
   await request(cameraPath(id), { method: 'DELETE', headers: etag === undefined ? {} : { 'if-match': etag } });
 }
 
+/** Where a camera is; its password goes one way only. */
+export interface CameraAddress {
+  readonly url: string;
+  readonly password?: string;
+}
+
 /** What the API says of a camera that is not registered yet; a refusal with a code is a verdict too. */
-export async function probeUrl(url: string, signal: AbortSignal): Promise<Verdict> {
+export async function probeUrl(address: CameraAddress, signal: AbortSignal): Promise<Verdict> {
   try {
     const { body } = await request(paths.probe, {
       method: 'POST',
-      body: { url } satisfies Schemas['ProbeRequest'],
+      body: { ...address } satisfies Schemas['ProbeRequest'],
       signal,
     });
     return decode.verdict(body as Schemas['ProbeAnswer']);
@@ -108,9 +114,8 @@ function refusalOf({ problem }: ApiError): decode.VerdictAnswer {
   return record(problem);
 }
 
-export interface NewCamera {
+export interface NewCamera extends CameraAddress {
   readonly id: string;
-  readonly url: string;
   /** Keep it though it does not work now. */
   readonly save_anyway?: boolean;
 }

@@ -1,8 +1,7 @@
-/** An address with the user and password of a camera in it, as it goes to the API; nowhere else is it shown so. */
-export function withCredentials(url: string, user: string, password: string): string {
-  if (user === '') return url;
-  const secret = password === '' ? '' : `:${encodeURIComponent(password)}`;
-  return url.replace('://', `://${encodeURIComponent(user)}${secret}@`);
+/** An address with the user of a camera, where it names none itself. The password goes beside it: an address is shown and copied. */
+export function withUser(url: string, user: string): string {
+  if (user === '' || /^[^/]*:\/\/[^/]*@/.test(url)) return url;
+  return url.replace('://', () => `://${encodeURIComponent(user)}@`);
 }
 
 /** Path of a stream by its make: `{channel}` counts from 1, `{channel2}` is the same with two digits. */

@@ -1,11 +1,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { addCamera, paths, probeUrl, verdictOf } from '../api/api.ts';
+import { addCamera, paths, probeUrl, verdictOf, type CameraAddress } from '../api/api.ts';
 import { ApiError } from '../api/request.ts';
 import { curlLine, withoutPassword } from '../core/command-lines.ts';
 import { hrefOf } from '../core/routes.ts';
+import { withUser } from '../core/stream-url.ts';
 import type { Verdict } from '../core/types.ts';
 import { useAttempt } from '../state/use-attempt.ts';
 import { CommandLine } from '../ui/command-line.tsx';
+import { Field } from '../ui/field.tsx';
 import { LivePicture } from '../ui/live-picture.tsx';
 import { Problem } from '../ui/notice.tsx';
 import { FindCamera } from './find-camera.tsx';
@@ -44,6 +46,8 @@ const idRule = '[a-zA-Z0-9_\\-]+';
 
 export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string) => void }) {
   const [url, setUrl] = useState('');
+  const [user, setUser] = useState('');
+  const [password, setPassword] = useState('');
   const [id, setId] = useState('');
   const [verdict, setVerdict] = useState<Verdict | undefined>();
   const [shownSteps, setShownSteps] = useState(0);
@@ -59,19 +63,30 @@ export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string
     return () => window.clearTimeout(timer);
   }, [verdict, shownSteps]);
 
+  const address: CameraAddress = {
+    url: withUser(url.trim(), user),
+    ...(password === '' ? {} : { password }),
+  };
+  const edit =
+    (set: (value: string) => void) =>
+    (value: string): void => {
+      set(value);
+      setVerdict(undefined);
+    };
   const probe = (): Promise<void> =>
     attempt('probing', async () => {
       setVerdict(undefined);
       setShownSteps(0);
       probing.current?.abort();
       probing.current = new AbortController();
-      setVerdict(await probeUrl(url.trim(), probing.current.signal));
+      setVerdict(await probeUrl(address, probing.current.signal));
     });
   const save = (anyway: boolean): Promise<void> =>
     attempt('saving', async () => {
-      const camera = { id: id.trim(), url: url.trim(), ...(anyway ? { save_anyway: true } : {}) };
+      const camera = { id: id.trim(), ...address, ...(anyway ? { save_anyway: true } : {}) };
       try {
         onAdded((await addCamera(camera)).id);
+        setPassword('');
       } catch (error) {
         const refusal = error instanceof ApiError ? verdictOf(error) : undefined;
         if (refusal === undefined) throw error;
@@ -80,7 +95,11 @@ export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string
       }
     });
 
-  const shownUrl = withoutPassword(url.trim() === '' ? 'rtsp://camera/stream' : url.trim());
+  const shown = {
+    id: id.trim() || 'front-door',
+    url: withoutPassword(address.url === '' ? 'rtsp://camera/stream' : address.url),
+    ...(password === '' ? {} : { password: '…' }),
+  };
   return (
     <form
       class="add-form"
@@ -89,12 +108,7 @@ export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string
         void save(false); // tells its failures itself
       }}
     >
-      <FindCamera
-        onUrl={(found) => {
-          setUrl(found);
-          setVerdict(undefined);
-        }}
-      />
+      <FindCamera user={user} password={password} onUrl={edit(setUrl)} />
       <label class="field">
         Address of the stream
         <input
@@ -102,14 +116,15 @@ export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string
           autocomplete="off"
           spellcheck={false}
           inputMode="url"
-          placeholder="rtsp://user:password@10.0.0.9:554/stream"
+          placeholder="rtsp://10.0.0.9:554/stream"
           value={url}
-          onInput={(event) => {
-            setUrl(event.currentTarget.value);
-            setVerdict(undefined);
-          }}
+          onInput={(event) => edit(setUrl)(event.currentTarget.value)}
         />
       </label>
+      <div class="find-row">
+        <Field label="User" value={user} onValue={edit(setUser)} placeholder="where the camera asks for one" />
+        <Field label="Password" value={password} onValue={edit(setPassword)} type="password" />
+      </div>
       <div class="actions start">
         <button type="button" disabled={busy !== '' || url.trim() === ''} onClick={() => void probe()}>
           {busy === 'probing' ? 'Trying it…' : 'Try it'}
@@ -142,9 +157,7 @@ export function AddCameraForm({ onAdded }: { readonly onAdded: (cameraId: string
           {busy === 'saving' ? 'Saving…' : 'Save the camera'}
         </button>
       </div>
-      <CommandLine
-        line={curlLine(location.origin, 'POST', paths.cameras, { id: id.trim() || 'front-door', url: shownUrl })}
-      />
+      <CommandLine line={curlLine(location.origin, 'POST', paths.cameras, shown)} />
     </form>
   );
 }
@@ -159,7 +172,8 @@ function VerdictView({ verdict, shownSteps }: { readonly verdict: Verdict; reado
             <span class="step-mark" aria-hidden="true" />
             <span class="step-name">{step.name}</span>
             <span class="muted">
-              {step.outcome === 'failed' ? 'failed' : ''} {step.detail}
+              {step.outcome === 'failed' ? 'failed: ' : ''}
+              {step.detail}
             </span>
           </li>
         ))}

@@ -52,8 +52,8 @@ export function CameraShapes({ camera, drawing, points, onDraw, onSaved }: Camer
       {masks.length > 0 || drawing === 'mask' ? (
         <p class="muted small" role="note">
           What lies under a mask, and up to 2 % of the picture around it, is painted grey before anything is analysed,
-          shown or sent: from the moment the camera connects anew, a second or so after saving. Pictures of events from
-          before stay as they are, and so does what others get from the camera itself.
+          shown or sent: from the moment the camera connects anew, a second or so after saving. Pictures of its events
+          from before are dropped. What others get from the camera itself stays whole.
         </p>
       ) : zones.length + lines.length > 0 || drawing !== undefined ? (
         <p class="muted small">Stored for analytics; nothing works by zones and lines yet.</p>

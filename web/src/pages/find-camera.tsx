@@ -1,30 +1,30 @@
 import { useState } from 'preact/hooks';
 import { discover, listTemplates, readProfiles, type Device, type Profile } from '../api/find-cameras.ts';
-import { urlOfMake, withCredentials } from '../core/stream-url.ts';
+import { urlOfMake } from '../core/stream-url.ts';
 import { useAttempt } from '../state/use-attempt.ts';
 import { useLoaded } from '../state/use-loaded.ts';
 import { CommandLine } from '../ui/command-line.tsx';
+import { Field } from '../ui/field.tsx';
 import { Problem } from '../ui/notice.tsx';
 
 interface FindCameraProps {
-  /** With the credentials that were given. */
+  /** What a camera is asked for its streams with. */
+  readonly user: string;
+  readonly password: string;
   readonly onUrl: (url: string) => void;
 }
 
 /** For whoever knows a camera and not the address of its stream: by its make, or by what the network answers. */
-export function FindCamera({ onUrl }: FindCameraProps) {
+export function FindCamera({ user, password, onUrl }: FindCameraProps) {
   const { value: templates } = useLoaded(listTemplates, undefined);
   const [host, setHost] = useState('');
   const [make, setMake] = useState('');
   const [channel, setChannel] = useState(1);
-  const [user, setUser] = useState('');
-  const [password, setPassword] = useState('');
   const [devices, setDevices] = useState<readonly Device[] | undefined>();
   const [profiles, setProfiles] = useState<readonly Profile[] | undefined>();
   const { busy, problem, attempt } = useAttempt<'searching' | 'asking'>();
   const chosen = templates?.find((one) => one.make === make);
   const device = devices?.find(({ address }) => address === host);
-  const take = (url: string): void => onUrl(withCredentials(url, user, password));
 
   return (
     <details class="find">
@@ -64,8 +64,6 @@ export function FindCamera({ onUrl }: FindCameraProps) {
       )}
       <div class="find-row">
         <Field label="Address of the camera" value={host} onValue={setHost} placeholder="10.0.0.5" />
-        <Field label="User" value={user} onValue={setUser} />
-        <Field label="Password" value={password} onValue={setPassword} type="password" />
       </div>
       <div class="find-row">
         <label class="field">
@@ -111,14 +109,14 @@ export function FindCamera({ onUrl }: FindCameraProps) {
           </button>
         ) : (
           <>
-            <button type="button" disabled={host === ''} onClick={() => take(urlOfMake(host, chosen.main, channel))}>
+            <button type="button" disabled={host === ''} onClick={() => onUrl(urlOfMake(host, chosen.main, channel))}>
               Take the full picture
             </button>
             {chosen.sub === null ? null : (
               <button
                 type="button"
                 disabled={host === ''}
-                onClick={() => take(urlOfMake(host, chosen.sub ?? '', channel))}
+                onClick={() => onUrl(urlOfMake(host, chosen.sub ?? '', channel))}
               >
                 Take the smaller picture
               </button>
@@ -126,12 +124,15 @@ export function FindCamera({ onUrl }: FindCameraProps) {
           </>
         )}
       </div>
+      {chosen === undefined ? (
+        <p class="muted small">It is asked with the user and the password that stand below.</p>
+      ) : null}
       <Problem problem={problem} />
       {chosen === undefined && profiles !== undefined ? (
         <ul class="found-streams">
           {profiles.map((profile) => (
             <li key={profile.token}>
-              <button type="button" onClick={() => take(profile.url)}>
+              <button type="button" onClick={() => onUrl(profile.url)}>
                 Take {profile.name}
               </button>{' '}
               <span class="muted">
@@ -147,30 +148,5 @@ export function FindCamera({ onUrl }: FindCameraProps) {
       ) : null}
       <CommandLine line={host === '' ? 'sightline camera discover' : `sightline camera discover ${host}`} />
     </details>
-  );
-}
-
-interface FieldProps {
-  readonly label: string;
-  readonly value: string;
-  readonly onValue: (value: string) => void;
-  readonly placeholder?: string;
-  readonly type?: 'text' | 'password' | 'number';
-}
-
-function Field({ label, value, onValue, placeholder = '', type = 'text' }: FieldProps) {
-  const shared = {
-    ...{ autocomplete: 'off', spellcheck: false, placeholder, value },
-    onInput: (event: { readonly currentTarget: HTMLInputElement }) => onValue(event.currentTarget.value.trim()),
-  } as const;
-  return (
-    <label class="field">
-      {label}
-      {type === 'password' ? (
-        <input type="password" {...shared} />
-      ) : (
-        <input {...shared} inputMode={type === 'number' ? 'numeric' : 'text'} />
-      )}
-    </label>
   );
 }

@@ -20,6 +20,8 @@ const gapPx = 14;
 /** Name, state, reason and figures under the picture; the style sheet holds the tile to it. */
 const captionPx = 80;
 const tileFps = 5;
+/** States in which a first picture may come any moment. */
+const comesSoon: ReadonlySet<string> = new Set(['ONLINE', 'CONNECTING', 'UNKNOWN']);
 
 export function WallPage() {
   const { value: cameras, problem } = useLoaded(listCameras, refreshMs);
@@ -210,7 +212,7 @@ function Tile({ camera }: { readonly camera: Camera }) {
           onResult={() => {
             seenMs.current = Date.now();
           }}
-          {...(state === 'ONLINE' || state === 'CONNECTING' ? {} : { waitingText: 'No picture' })}
+          {...(comesSoon.has(state) ? {} : { waitingText: 'No picture' })}
         />
         <div class="tile-line">
           <strong class="clip">{camera.name}</strong>

@@ -73,6 +73,11 @@ export class EventStream {
     this.#reply.raw.end();
   }
 
+  /** At once, whatever still waits. */
+  cutOff(): void {
+    this.#reply.raw.destroy();
+  }
+
   #flush(): void {
     while (this.#reply.raw.writableLength <= maxSocketBytes) {
       const text = this.#waiting.take();

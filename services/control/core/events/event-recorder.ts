@@ -72,6 +72,9 @@ export class EventRecorder implements EventFeed {
       this.#registrations.set(cameraId, registration);
       // One that was removed meanwhile and registered anew is another camera.
       const isSame = previous?.created_at === registration.created_at;
+      // What is to be hidden from now on is in the pictures of before.
+      if (isSame && JSON.stringify(previous.masks) !== JSON.stringify(registration.masks))
+        this.#stills.forget(cameraId);
       this.record(eventOfRegistration(registration, isSame ? previous : undefined));
       return;
     }

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { closestName } from '#shared/core/closest-name';
 import { AppError } from '#shared/core/errors';
 import type { InputShape } from '#shared/core/input-shape';
 import type { ModelManifest } from '../../core/model.ts';
@@ -116,7 +117,14 @@ export function createModelLibrary(options: ModelLibraryOptions): ModelLibrary {
         : stem(each.manifestPath) === wanted,
     );
     const match = named.find((each) => 'manifest' in each && each.modelPath !== null) ?? named[0];
-    if (match === undefined) throw notFound(`there is no model named '${name}' in ${directories.join(', ')}`);
+    if (match === undefined) {
+      const close = closestName(
+        wanted,
+        all.map((each) => ('manifest' in each ? each.manifest.name : stem(each.manifestPath))),
+      );
+      const meant = close === undefined ? '' : `; ${close} perhaps`;
+      throw notFound(`there is no model named '${name}' in ${directories.join(', ')}${meant}`);
+    }
     if ('error' in match) throw match.error;
     return match;
   }

@@ -124,7 +124,11 @@ export function planStep(
     case 'shadow':
     case 'canary': {
       const model = namedModel(state, command);
-      if (state.active === null) throw refused('no model is active yet that it could be compared with');
+      if (state.active === null)
+        throw refused(
+          'no model is active yet that it could be compared with',
+          'Activate the one at work first: sightline models activate NAME.',
+        );
       if (sameModel(model, state.active)) throw refused(`${modelKey(model)} is the active model itself`);
       const { candidate } = state;
       if (candidate !== null && !sameModel(candidate.model, model) && !force)

@@ -5,6 +5,7 @@ import { maySeeCamera } from '../../../core/access.ts';
 import { matches, type EventFilter, type EventPlace, type KeptEvent } from '../../../core/events/event.ts';
 import { parseKinds, rulesOf } from '../../../core/events/event-kinds.ts';
 import { cameraUnknown } from '../../../core/register-camera.ts';
+import { watchAccess } from '../access-watch.ts';
 import { callerOf, read, readCamera, type ApiPorts, type HttpApp } from '../app.ts';
 import { EventStream } from '../event-stream.ts';
 import { PageQuery, problems, strict } from '../schemas/common.ts';
@@ -86,8 +87,10 @@ export function addEventRoutes(app: HttpApp, ports: ApiPorts, counts: LiveCounts
     const subscription = ports.events.onEvent((event) => {
       if (matches(event, filter)) send(event);
     });
+    const unwatch = watchAccess(ports, request, () => told.cutOff());
     told.onClose(() => {
       leave();
+      unwatch();
       subscription.close();
     });
     return reply;

@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import websocket from '@fastify/websocket';
 import { Type } from 'typebox';
 import type { DetectionFrame } from '#schemas';
@@ -6,6 +7,7 @@ import { AppError } from '#shared/core/errors';
 import { maySeeCamera } from '../../../core/access.ts';
 import type { LivePicture } from '../../../core/ports.ts';
 import { cameraUnknown } from '../../../core/register-camera.ts';
+import { watchAccess } from '../access-watch.ts';
 import { callerOf, read, readCamera, recordAudit, type ApiPorts, type HttpApp } from '../app.ts';
 import { EventStream } from '../event-stream.ts';
 import { Accounting } from '../schemas/cameras.ts';
@@ -17,8 +19,12 @@ const maxResultClients = 500;
 /** Watchers of live pictures at once. */
 const maxViewers = 64;
 const pictureTimeoutMs = 5_000;
+/** Timers of Node count to 24 days. */
+const longestWaitMs = 60_000;
 /** A viewer that takes nothing for so long is gone. */
 const stalledMs = 60_000;
+/** Of WebSocket, RFC 6455. */
+const policyViolation = 1008;
 const tags = ['live'];
 
 /** What is used of a WebSocket; the library's own types are not among our packages. */
@@ -153,7 +159,8 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
 
   /**
    * Hands on pictures until the signal. Nothing queues up for a viewer: while the one before is still on its way to it, those that come are
-   * counted as missed, and it gets the newest of the time when it is ready again.
+   * counted as missed, and it gets the newest of the time when it is ready again. Between two that it asked for none is asked for: a picture
+   * costs most where it is made.
    */
   async function show(id: string, viewer: Viewer): Promise<void> {
     const { fps = Infinity, signal } = viewer;
@@ -161,11 +168,13 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
     let dueMs = 0;
     let takenMs = performance.now();
     while (!signal.aborted) {
+      // Half an interval early is still in time: else a camera of exactly this rate would lose pictures by its jitter.
+      const earlyMs = dueMs - intervalMs / 2 - performance.now();
+      if (earlyMs > 0) await sleep(Math.min(earlyMs, longestWaitMs), undefined, { signal }).catch(() => undefined);
+      if (earlyMs > longestWaitMs) continue;
       const picture = await ports.live.nextPicture(id, signal);
       if (picture === undefined) continue;
       const nowMs = performance.now();
-      // Half an interval early is still in time: else a camera of exactly this rate would lose pictures by its jitter.
-      if (nowMs + intervalMs / 2 < dueMs) continue;
       if (viewer.waitingBytes() > 0) {
         counts.picturesDropped++;
         if (nowMs - takenMs > stalledMs) viewer.cutOff();
@@ -213,8 +222,10 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
       known(request.params.id);
       enter();
       const gone = new AbortController();
+      const unwatch = watchAccess(ports, request, () => reply.raw.destroy());
       reply.raw.once('close', () => {
         counts.viewers--;
+        unwatch();
         gone.abort();
       });
       reply.raw.on('error', () => gone.abort());
@@ -274,8 +285,12 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
         }
         counts.viewers++;
         const gone = new AbortController();
+        const unwatch = watchAccess(ports, request, () =>
+          socket.close(policyViolation, 'the token is not valid any more'),
+        );
         socket.once('close', () => {
           counts.viewers--;
+          unwatch();
           gone.abort();
         });
         socket.on('error', () => socket.terminate());
@@ -342,8 +357,10 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
           if (wants(status.camera_id)) stream.send('status', status, status.message_id);
         }),
       ];
+      const unwatch = watchAccess(ports, request, () => stream.cutOff());
       stream.onClose(() => {
         leave();
+        unwatch();
         for (const subscription of subscriptions) subscription.close();
       });
       return reply;
@@ -351,9 +368,17 @@ export async function addLiveRoutes(app: HttpApp, ports: ApiPorts, counts: LiveC
   );
 }
 
-function liveMessage({ jpeg, result }: LivePicture): Buffer {
-  const json = Buffer.from(JSON.stringify(result));
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(json.byteLength);
-  return Buffer.concat([length, json, jpeg]);
+/** The same picture goes to all who watch the camera: its message is made once. */
+const messages = new WeakMap<LivePicture, Buffer>();
+
+function liveMessage(picture: LivePicture): Buffer {
+  let message = messages.get(picture);
+  if (message === undefined) {
+    const json = Buffer.from(JSON.stringify(picture.result));
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(json.byteLength);
+    message = Buffer.concat([length, json, picture.jpeg]);
+    messages.set(picture, message);
+  }
+  return message;
 }
