@@ -11,13 +11,26 @@ import { baseOptions } from './platformatic-options.ts';
 export function createPlatformaticTopicReader(connection: KafkaConnectionSettings, tuning: KafkaTuning): TopicReader {
   const base = baseOptions(connection, tuning);
   const admin = createPlatformaticAdmin(base);
-  // The client wants a group's name; without a join none comes to be.
-  const consumer = new Consumer({
-    ...base,
-    groupId: `${connection.clientId}-reads-without-a-group`,
-    autocommit: false,
-  });
-  consumer.on('error', () => undefined); // connection troubles come back as rejections of the calls
+  /**
+   * One for each topic: a client that forgets what it knew of the brokers while it asks for one of two topics throws out of a socket's callback, where nobody
+   * catches it (2.12.1, seen when a broker was lost).
+   */
+  const consumers = new Map<string, Consumer>();
+
+  const consumerOf = (topic: string): Consumer => {
+    const known = consumers.get(topic);
+    if (known !== undefined) return known;
+    const consumer = new Consumer({
+      ...base,
+      // The client wants a group's name; without a join none comes to be.
+      groupId: `${connection.clientId}-reads-without-a-group`,
+      autocommit: false,
+    });
+    consumer.on('error', () => undefined); // connection troubles come back as rejections of the calls
+    consumer.topics.track(topic);
+    consumers.set(topic, consumer);
+    return consumer;
+  };
 
   const span = async (topic: string, { sinceMs, untilMs }: TimeRange): Promise<TopicSpan> => {
     const [first, end] = [await admin.committedOffsets(topic, 'first'), await admin.committedOffsets(topic, 'end')];
@@ -35,7 +48,7 @@ export function createPlatformaticTopicReader(connection: KafkaConnectionSetting
 
   const startLoop = (topic: string): { loop: FetchLoop; arrivals: Arrivals } => {
     const arrivals = new Arrivals();
-    const loop = new FetchLoop(consumer, topic, tuning, {
+    const loop = new FetchLoop(consumerOf(topic), topic, tuning, {
       records: (fetched) => {
         // Nothing more of this partition until the last piece was used: memory holds one piece of each.
         loop.pause(fetched.partition);
@@ -48,7 +61,6 @@ export function createPlatformaticTopicReader(connection: KafkaConnectionSetting
       },
       failed: (error) => arrivals.fail(error),
     });
-    consumer.topics.track(topic);
     return { loop, arrivals };
   };
 
@@ -98,7 +110,7 @@ export function createPlatformaticTopicReader(connection: KafkaConnectionSetting
     },
     close: () =>
       guard('close a reader', async () => {
-        await consumer.close(true);
+        await Promise.all([...consumers.values()].map((consumer) => consumer.close(true)));
         await admin.close();
       }),
   };
