@@ -61,13 +61,13 @@ test('decodes, measures and scales a JPEG where the model runs, and leaves it to
   const engine = await tinyEngine({ recycle: (data) => returned.push(data) });
   const grey = { create: { width: 80, height: 45, channels: 3, background: { r: 60, g: 60, b: 60 } } } as const;
   const shared = Buffer.concat([Buffer.alloc(9), await sharp(grey).jpeg().toBuffer()]);
-  const jpeg = { format: 'jpeg', widthPx: 80, heightPx: 45, data: new Uint8Array(shared).subarray(9) } as const;
+  const jpeg = { format: 'jpeg', widthPx: 80, heightPx: 45, data: shared.subarray(9) } as const;
   const fitTo = { widthPx: 64, heightPx: 36 };
   const outcome = await engine.detect(jpeg, { ...forever, fitTo, wantsBrightness: true });
   expect(outcome).toMatchObject({ kind: 'detected', brightness: expect.closeTo(60, 0) as number });
   expect(jpeg.data[0]).toBe(0xff);
   expect(returned).toEqual([]);
-  const broken = { ...jpeg, data: jpeg.data.slice(0, 60) };
+  const broken = { ...jpeg, data: jpeg.data.subarray(0, 60) };
   await expect(engine.detect(broken, forever)).rejects.toMatchObject({ code: 'SIGHTLINE_FRAME_UNDECODABLE' });
 });
 

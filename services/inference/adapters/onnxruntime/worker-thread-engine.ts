@@ -305,7 +305,8 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
     },
     detect(given, { deadlineMs, fitTo = null, wantsBrightness = false }) {
       // What is transferred takes all of its memory along, and a JPEG lies among others in what a broker sent.
-      const image = given.format === 'jpeg' ? { ...given, data: given.data.slice() } : given;
+      // Not by slice(): that of a Buffer copies nothing.
+      const image = given.format === 'jpeg' ? { ...given, data: new Uint8Array(given.data) } : given;
       const refuse = (error: AppError): Promise<never> => {
         giveBack(image.format, image.data);
         return Promise.reject(error);
