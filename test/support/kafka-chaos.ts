@@ -161,6 +161,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     return worker;
   };
   const seen = new Map<string, number[]>();
+  /** What stands on the input: a writer that loses its broker before the answer may write a batch again, which is not the workers' doing. */
+  const given = new Map<string, number[]>();
   const lastSeenMs = new Map<string, number>();
   let longestGapMs = 0;
   let published = 0;
@@ -182,6 +184,15 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       const numbers = seen.get(message.key) ?? [];
       numbers.push(message.value.number);
       seen.set(message.key, numbers);
+      return Promise.resolve();
+    });
+    const givenTo = new Map<string, bigint>();
+    await observer.consume(input, { group: `${name}-input-reader`, maxInFlight: 64 }, (message) => {
+      const { partition, offset, key, value } = message;
+      const at = `${String(partition)}/${key}`;
+      if (offset <= (givenTo.get(at) ?? -1n)) return Promise.resolve();
+      givenTo.set(at, offset);
+      given.set(key, [...(given.get(key) ?? []), value.number]);
       return Promise.resolve();
     });
     await Promise.all(Array.from({ length: workerCount }, () => startWorker()));
@@ -246,12 +257,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     };
     const deadlineMs = performance.now() + (options.settleMs ?? 30_000);
     while (missing() > 0 && performance.now() < deadlineMs) await new Promise((wake) => setTimeout(wake, 50));
-    const duplicates = repeated(seen);
-    let reordered = 0;
-    for (const numbers of seen.values()) {
-      for (const [index, number] of numbers.entries())
-        if (index > 0 && number < (numbers[index - 1] ?? 0)) reordered += 1;
-    }
+    const [onInput, inResults] = [repeated(given), repeated(seen)];
+    if (onInput > 0) note(`${String(onInput)} numbers stand on the input again, ${String(inResults)} in the results`);
+    const duplicates = Math.max(0, inResults - onInput);
+    const reordered = Math.max(0, steppedBack(seen) - steppedBack(given));
     return { published, refused, lost: missing(), duplicates, reordered, longestGapMs, timeline };
   } finally {
     publishing = false;
@@ -264,5 +273,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 function repeated(seen: ReadonlyMap<string, readonly number[]>): number {
   let count = 0;
   for (const numbers of seen.values()) count += numbers.length - new Set(numbers).size;
+  return count;
+}
+
+/** How often a smaller number follows a larger one. */
+function steppedBack(numbersOf: ReadonlyMap<string, readonly number[]>): number {
+  let count = 0;
+  for (const numbers of numbersOf.values())
+    count += numbers.filter((number, index) => index > 0 && number < (numbers[index - 1] ?? 0)).length;
   return count;
 }
