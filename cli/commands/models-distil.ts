@@ -1,13 +1,11 @@
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { AppError } from '#shared/core/errors';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { modelDirectories, modelKeyFile, modelStoreDirectory, stateDirectory } from '../model-directories.ts';
 import { distilModel, leastGain } from '../models/distil/distil-model.ts';
 import { outcomeRecord, outcomeText } from '../models/distil/distil-text.ts';
+import { checkModelName } from '../models/model-name.ts';
+import { makeWorkDirectory } from '../models/work-directory.ts';
 import { positiveWhole, share } from '../option-values.ts';
 
 interface LearningOptions {
@@ -125,20 +123,12 @@ interface Lesson {
 
 async function learn(options: LearningOptions, lesson: Lesson): Promise<void> {
   const { pruneRatio, mostLost, name, keep } = lesson;
-  if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name)) {
-    throw new AppError('SIGHTLINE_USAGE', `'${name}' is no name for a model: small letters, digits, . _ - (--out)`);
-  }
+  checkModelName(name, '--out');
   const directories = modelDirectories(options, process.env);
   const library = createModelLibrary({ directories, publicKeyFile: modelKeyFile(process.env) });
   const teacher = await library.load(lesson.teacher);
   const student = await library.load(lesson.student);
-  const workDirectory = await mkdtemp(join(tmpdir(), 'sightline-distil-'));
-  // Ctrl-C in the middle leaves neither frames nor a tool that goes on: both hang on the end of the process.
-  process.once('exit', () => {
-    rmSync(workDirectory, { recursive: true, force: true });
-  });
-  process.once('SIGINT', () => process.exit(130));
-  process.once('SIGTERM', () => process.exit(143));
+  const workDirectory = await makeWorkDirectory('distil');
   const isLive = process.stderr.isTTY && options.json !== true;
   if (options.json !== true) {
     process.stderr.write(

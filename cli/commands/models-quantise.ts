@@ -1,6 +1,4 @@
-import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { AppError } from '#shared/core/errors';
@@ -9,8 +7,10 @@ import { createModelLibrary } from '../../services/inference/adapters/model-file
 import { storeModel } from '../../services/inference/adapters/model-files/model-store.ts';
 import type { VerifiedModel } from '../../services/inference/core/ports.ts';
 import { modelDirectories, modelKeyFile, modelStoreDirectory, stateDirectory } from '../model-directories.ts';
+import { checkModelName } from '../models/model-name.ts';
 import { quantiseModel } from '../models/quantise/quantise-model.ts';
 import { quantisedRecord, quantisedText } from '../models/quantise/quantise-text.ts';
+import { makeWorkDirectory } from '../models/work-directory.ts';
 import { writtenManifest } from '../models/written-manifest.ts';
 import { positiveWhole, share } from '../option-values.ts';
 
@@ -72,15 +72,8 @@ async function quantise(options: QuantiseCommandOptions): Promise<void> {
   });
   const model = await library.load(options.model);
   const name = options.name ?? `${model.manifest.name}-int8`.slice(0, 64);
-  if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name))
-    throw new AppError('SIGHTLINE_USAGE', `'${name}' is no name for a model: small letters, digits, . _ - (--name)`);
-  const workDirectory = await mkdtemp(join(tmpdir(), 'sightline-quantise-'));
-  // Ctrl-C in the middle leaves neither pictures nor a tool that goes on: both hang on the end of the process.
-  process.once('exit', () => {
-    rmSync(workDirectory, { recursive: true, force: true });
-  });
-  process.once('SIGINT', () => process.exit(130));
-  process.once('SIGTERM', () => process.exit(143));
+  checkModelName(name, '--name');
+  const workDirectory = await makeWorkDirectory('quantise');
   const isLive = process.stderr.isTTY && options.json !== true;
   const python = options.python ?? process.env['SIGHTLINE_PYTHON'];
   const classes = options.classes?.split(',').map((one) => one.trim());

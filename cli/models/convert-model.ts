@@ -31,10 +31,10 @@ export async function convertModel(request: ConvertRequest): Promise<ConvertOutc
     ...pictures.map((file) => `--picture=${file}`),
   ];
   let outcome: ConvertOutcome | undefined;
-  const exitCode = await runReportingTool(python, packages, 'convert', args, (line) => {
-    const report = parseReport(line);
-    if (report?.kind === 'said') onLine(report.text);
-    if (report?.kind !== 'done') return;
+  const exitCode = await runReportingTool(python, packages, 'convert', args, (said) => {
+    const report = said as Report; // our own tool of the same version wrote it
+    if (report.kind === 'said') onLine(report.text);
+    if (report.kind !== 'done') return;
     const { kind: _kind, ...rest } = report;
     outcome = rest;
   });
@@ -43,14 +43,3 @@ export async function convertModel(request: ConvertRequest): Promise<ConvertOutc
 }
 
 type Report = { readonly kind: 'said'; readonly text: string } | ({ readonly kind: 'done' } & ConvertOutcome);
-
-/** One line of the tool; null for what is none of its own (a package that talks). */
-function parseReport(line: string): Report | null {
-  if (!line.startsWith('{')) return null;
-  try {
-    // Our own tool of the same version wrote it.
-    return JSON.parse(line) as Report;
-  } catch {
-    return null;
-  }
-}

@@ -28,22 +28,35 @@ export interface PythonSource {
 }
 
 /**
- * Runs a tool of models/tools that says what it does in lines of JSON, and hands them out; gives its exit code. The first call installs what it
- * needs into an environment of its own.
+ * Runs a tool of models/tools that says what it does in lines of JSON, and hands its reports out; gives its exit code. The first call installs
+ * what it needs into an environment of its own.
  */
 export async function runReportingTool(
   source: PythonSource,
   packages: PythonPackages,
   tool: string,
   args: readonly string[],
-  onLine: (line: string) => void,
+  onReport: (report: object) => void,
 ): Promise<number> {
   const python = await preparePython(source, packages);
   const child = spawn(python, [path.join(toolsDirectory, `${tool}.py`), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  createInterface({ input: child.stdout }).on('line', onLine);
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const report = parseReport(line);
+    if (report !== null) onReport(report);
+  });
   return exitCodeOf(child, python);
+}
+
+/** One line of a tool; null for what is none of its own (a package that talks). Exported for its tests. */
+export function parseReport(line: string): object | null {
+  if (!line.startsWith('{')) return null;
+  try {
+    return JSON.parse(line) as object; // it begins with a brace
+  } catch {
+    return null;
+  }
 }
 
 /** Named by the content of the requirements and marked when complete: a half-made or outdated one is never used. */

@@ -161,8 +161,6 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     return worker;
   };
   const seen = new Map<string, number[]>();
-  /** What stands on the input: a writer that loses its broker before the answer may write a batch again, which is not the workers' doing. */
-  const given = new Map<string, number[]>();
   const lastSeenMs = new Map<string, number>();
   let longestGapMs = 0;
   let published = 0;
@@ -184,15 +182,6 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       const numbers = seen.get(message.key) ?? [];
       numbers.push(message.value.number);
       seen.set(message.key, numbers);
-      return Promise.resolve();
-    });
-    const givenTo = new Map<string, bigint>();
-    await observer.consume(input, { group: `${name}-input-reader`, maxInFlight: 64 }, (message) => {
-      const { partition, offset, key, value } = message;
-      const at = `${String(partition)}/${key}`;
-      if (offset <= (givenTo.get(at) ?? -1n)) return Promise.resolve();
-      givenTo.set(at, offset);
-      given.set(key, [...(given.get(key) ?? []), value.number]);
       return Promise.resolve();
     });
     await Promise.all(Array.from({ length: workerCount }, () => startWorker()));
@@ -247,6 +236,22 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       publishing = false;
       await publishers;
     }
+    /** What stands on the input: a writer that loses its broker before the answer may write a batch again, which is not the workers' doing. */
+    const readInput = async (expected: ReadonlyMap<string, ReadonlySet<number>>): Promise<Map<string, number[]>> => {
+      const given = new Map<string, number[]>();
+      await observer.consume(input, { group: `${name}-input-reader`, maxInFlight: 64 }, ({ key, value }) => {
+        given.set(key, [...(given.get(key) ?? []), value.number]);
+        return Promise.resolve();
+      });
+      const isWhole = (): boolean =>
+        [...expected].every(([key, numbers]) => {
+          const there = new Set(given.get(key));
+          return [...numbers].every((number) => there.has(number));
+        });
+      const limitMs = performance.now() + 20_000;
+      while (!isWhole() && performance.now() < limitMs) await new Promise((wake) => setTimeout(wake, 50));
+      return given;
+    };
     const missing = (): number => {
       let count = 0;
       for (const [key, numbers] of acknowledged) {
@@ -257,9 +262,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     };
     const deadlineMs = performance.now() + (options.settleMs ?? 30_000);
     while (missing() > 0 && performance.now() < deadlineMs) await new Promise((wake) => setTimeout(wake, 50));
-    const [onInput, inResults] = [repeated(given), repeated(seen)];
-    if (onInput > 0) note(`${String(onInput)} numbers stand on the input again, ${String(inResults)} in the results`);
-    const duplicates = Math.max(0, inResults - onInput);
+    const given = await readInput(acknowledged);
+    const repeatedOnInput = repeated(given, new Map());
+    if (repeatedOnInput > 0) note(`the writer put ${String(repeatedOnInput)} numbers on the input again`);
+    const duplicates = repeated(seen, given);
     const reordered = Math.max(0, steppedBack(seen) - steppedBack(given));
     return { published, refused, lost: missing(), duplicates, reordered, longestGapMs, timeline };
   } finally {
@@ -270,10 +276,23 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   }
 }
 
-function repeated(seen: ReadonlyMap<string, readonly number[]>): number {
+/** How often numbers stand there beyond once, or beyond as often as in what they were made of. */
+function repeated(
+  numbersOf: ReadonlyMap<string, readonly number[]>,
+  madeOf: ReadonlyMap<string, readonly number[]>,
+): number {
   let count = 0;
-  for (const numbers of seen.values()) count += numbers.length - new Set(numbers).size;
+  for (const [key, numbers] of numbersOf) {
+    const allowed = timesOf(madeOf.get(key) ?? []);
+    for (const [number, times] of timesOf(numbers)) count += Math.max(0, times - (allowed.get(number) ?? 1));
+  }
   return count;
+}
+
+function timesOf(numbers: readonly number[]): Map<number, number> {
+  const times = new Map<number, number>();
+  for (const number of numbers) times.set(number, (times.get(number) ?? 0) + 1);
+  return times;
 }
 
 /** How often a smaller number follows a larger one. */

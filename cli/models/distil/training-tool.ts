@@ -88,9 +88,9 @@ export async function train(options: TrainingOptions): Promise<TrainedModel> {
   await writeFile(jobFile, JSON.stringify(job));
   const said: Report[] = [];
   const exitCode = await runReportingTool(options.python, pythonPackages.training, 'finetune', [jobFile], (line) => {
-    const report = parseReport(line);
-    if (report?.kind === 'progress') options.onProgress(report.share, report.step, report.loss);
-    else if (report !== null) said.push(report);
+    const report = line as Report; // our own tool of the same version wrote it
+    if (report.kind === 'progress') options.onProgress(report.share, report.step, report.loss);
+    else said.push(report);
   });
   const last = said.at(-1);
   if (last?.kind === 'refused') throw new AppError('SIGHTLINE_MODEL_UNTRAINABLE', last.reason);
@@ -104,14 +104,3 @@ type Report =
   | { readonly kind: 'progress'; readonly share: number; readonly step: number; readonly loss: number }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'made'; readonly steps: number; readonly weights: number };
-
-/** One line of the tool; null for what is none of its own (a package that talks). */
-export function parseReport(line: string): Report | null {
-  if (!line.startsWith('{')) return null;
-  try {
-    // Our own tool of the same version wrote it.
-    return JSON.parse(line) as Report;
-  } catch {
-    return null;
-  }
-}

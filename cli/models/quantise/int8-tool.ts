@@ -39,11 +39,11 @@ export async function makeInt8Forms(job: Int8Job): Promise<readonly Int8Form[]> 
   await writeFile(jobFile, JSON.stringify(written));
   const made: Extract<Report, { kind: 'made' }>[] = [];
   let refusal: string | undefined;
-  const exitCode = await runReportingTool(job.python, pythonPackages.tools, 'quantise', [jobFile], (line) => {
-    const report = parseReport(line);
-    if (report?.kind === 'progress') job.onProgress(report.done, report.total);
-    if (report?.kind === 'made') made.push(report);
-    if (report?.kind === 'refused') refusal = report.reason;
+  const exitCode = await runReportingTool(job.python, pythonPackages.tools, 'quantise', [jobFile], (said) => {
+    const report = said as Report; // our own tool of the same version wrote it
+    if (report.kind === 'progress') job.onProgress(report.done, report.total);
+    if (report.kind === 'made') made.push(report);
+    if (report.kind === 'refused') refusal = report.reason;
   });
   if (refusal !== undefined) throw new AppError('SIGHTLINE_MODEL_UNQUANTISABLE', `${manifest.name}: ${refusal}`);
   if (exitCode !== 0 || made.length !== job.floatShares.length)
@@ -98,14 +98,3 @@ type Report =
   | { readonly kind: 'progress'; readonly done: number; readonly total: number }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'made'; readonly file: string; readonly in_float: number; readonly convolutions: number };
-
-/** One line of the tool; null for what is none of its own (a package that talks). */
-function parseReport(line: string): Report | null {
-  if (!line.startsWith('{')) return null;
-  try {
-    // Our own tool of the same version wrote it.
-    return JSON.parse(line) as Report;
-  } catch {
-    return null;
-  }
-}

@@ -10,7 +10,7 @@ import { waitsForReader, type CameraSpec } from './camera-spec.ts';
 import { CameraStateMachine, type CameraChange, type CameraFigures } from './camera-state.ts';
 import { FrameFilter } from './frame-filter.ts';
 import { FrameHandover, type FrameOutcome } from './frame-handover.ts';
-import { PictureHealth, type PictureTrouble } from './picture-health.ts';
+import { changeForTrouble, PictureHealth, type PictureTrouble } from './picture-health.ts';
 import type { EpochStore, FrameSource, OpenFrameSource, SourceFrame, StreamEnd, StreamFacts } from './ports.ts';
 import { RateMeter } from './rate-meter.ts';
 import type { ReconnectPlan } from './reconnect-plan.ts';
@@ -245,7 +245,7 @@ export class CameraSupervisor {
     this.#received.note(frame.times.captureTimeUs);
     const trouble = connection.health.check(frame.luma, frame.times.ptsUs === null ? nowMs : frame.times.ptsUs / 1000);
     const wait = connection.handover.accept(frame);
-    if (isFirst || trouble !== this.#trouble()) this.#change(changeFor(trouble));
+    if (isFirst || trouble !== this.#trouble()) this.#change(changeForTrouble(trouble));
     if (wait === undefined) return undefined;
     // While we are the ones who wait, the silence of the source is ours.
     connection.watchdog.pause(nowMs);
@@ -385,23 +385,4 @@ export class CameraSupervisor {
 function timeToFirstFrame(connection: Connection | null): number | null {
   const firstFrameMs = connection?.firstFrameMs ?? null;
   return connection === null || firstFrameMs === null ? null : firstFrameMs - connection.startedMs;
-}
-
-function changeFor(trouble: PictureTrouble): CameraChange {
-  switch (trouble) {
-    case 'NONE':
-      return { state: 'ONLINE', reason: 'NONE', text: 'pictures arrive' };
-    case 'DARK':
-      return {
-        state: 'DEGRADED',
-        reason: 'DARK',
-        text: 'pictures arrive, but they are black: look for a covered lens or a missing light',
-      };
-    case 'FROZEN':
-      return {
-        state: 'DEGRADED',
-        reason: 'FROZEN',
-        text: 'pictures arrive, but they do not change: restart the camera',
-      };
-  }
 }

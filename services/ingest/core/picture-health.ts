@@ -1,3 +1,4 @@
+import type { CameraChange } from './camera-state.ts';
 import type { LumaPlane } from '#shared/core/frame';
 
 export type PictureTrouble = 'NONE' | 'DARK' | 'FROZEN';
@@ -66,5 +67,25 @@ export class PictureHealth {
     if (this.#darkSinceMs !== null && nowMs - this.#darkSinceMs >= this.#darkAfterMs) return 'DARK';
     if (this.#sameSinceMs !== null && nowMs - this.#sameSinceMs >= this.#frozenAfterMs) return 'FROZEN';
     return 'NONE';
+  }
+}
+
+/** What is told of a camera whose pictures are so. */
+export function changeForTrouble(trouble: PictureTrouble): CameraChange {
+  switch (trouble) {
+    case 'NONE':
+      return { state: 'ONLINE', reason: 'NONE', text: 'pictures arrive' };
+    case 'DARK':
+      return {
+        state: 'DEGRADED',
+        reason: 'DARK',
+        text: 'pictures arrive, but they are black: look for a covered lens or a missing light',
+      };
+    case 'FROZEN':
+      return {
+        state: 'DEGRADED',
+        reason: 'FROZEN',
+        text: 'pictures arrive, but they do not change: restart the camera',
+      };
   }
 }

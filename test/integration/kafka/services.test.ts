@@ -1,26 +1,23 @@
-import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFailed, onTestFinished } from 'vitest';
-import { openKafkaMessageBus } from '../../../services/shared/bus/kafka/open-kafka-bus.ts';
-import { defaultKafkaTuning } from '../../../services/shared/bus/kafka/kafka-settings.ts';
 import type { DeadLetter } from '../../../services/shared/core/dead-letter.ts';
 import { serviceTopics } from '../../../services/shared/bus/topics.ts';
-import { createSchemaRegistry } from '../../../services/shared/codec/schema-registry.ts';
-import { createTopicSerdes } from '../../../services/shared/codec/topic-serdes.ts';
 import type { SampledFrame } from '../../../services/shared/core/frame.ts';
 import { systemClock } from '../../../services/shared/runtime/system-clock.ts';
 import { schemaRegistryUnavailable, startSchemaRegistry, type SchemaRegistryServer } from '../../support/apicurio.ts';
 import { demoSceneClip, shortSceneClip } from '../../support/demo-scene-clip.ts';
 import { until } from '../../support/e2e-run.ts';
-import { silentLogger } from '../../support/kafka-buses.ts';
+import { firstEvent } from '../../support/first-event.ts';
 import { quickSessionBroker } from '../../support/kafka-chaos.ts';
 import { startKafka, type KafkaServer } from '../../support/kafka-server.ts';
 import { hasRtspServer, startRtspServer } from '../../support/rtsp-server.ts';
 import { runSightline, type RunningSightline } from '../../support/run-sightline.ts';
 import { writeTinyModel } from '../../support/tiny-model.ts';
 import { healthUrl, prepareServices, readiness, stopService } from '../../support/service-processes.ts';
+import { openTopicWriter } from '../../support/topic-writer.ts';
+import { sampledJpeg } from '../../support/sampled-jpeg.ts';
 import { startTcpLine } from '../../support/tcp-line.ts';
 
 const isSkipped =
@@ -168,63 +165,17 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
     );
 
     const topics = serviceTopics('odd');
-    const producer = { service: 'test', instance_id: randomUUID(), version: '0' };
-    const serdes = createTopicSerdes(topics, {
-      registry: createSchemaRegistry({ url: registry.url }),
-      producer,
-      clock: systemClock,
+    const { bus, garbage } = await openTopicWriter({
+      brokers: kafka.brokers,
+      registryUrl: registry.url,
+      prefix: 'odd',
     });
-    await serdes.register();
-    const garbage = Buffer.from('no record of ours');
-    const bus = await openKafkaMessageBus(
-      'platformatic',
-      { brokers: kafka.brokers, clientId: 'odd-writer' },
-      {
-        serdeOf: (name) => ({
-          encode: (value) => (value === garbage ? { value: garbage } : serdes.serdeOf(name).encode(value)),
-          decode: (record) => (name === topics.deadLetters ? record : serdes.serdeOf(name).decode(record)),
-        }),
-        deadLettersTopic: topics.deadLetters,
-        tuning: defaultKafkaTuning,
-        logger: silentLogger,
-      },
-    );
     try {
       const jpeg = await sharp({ create: { width: 64, height: 36, channels: 3, background: '#404040' } })
         .jpeg()
         .toBuffer();
-      const frame = (epoch: number, frameSeq: number, data: Uint8Array = jpeg): SampledFrame => ({
-        cameraId: 'a',
-        epoch,
-        frameSeq,
-        fate: 'analyse',
-        times: {
-          captureTimeUs: systemClock.nowUs(),
-          captureTimeSource: 'ARRIVAL',
-          captureTimeErrorMs: null,
-          ingestTimeUs: systemClock.nowUs(),
-          ptsUs: null,
-        },
-        sourceWidthPx: 640,
-        sourceHeightPx: 360,
-        image: { format: 'jpeg', widthPx: 64, heightPx: 36, data },
-        motion: null,
-        accounting: {
-          frames_received: 1,
-          frames_analysed: 1,
-          frames_filtered: 0,
-          frames_dropped_ingest: 0,
-          frames_dropped_deadline: 0,
-          frames_failed: 0,
-          drops_by_reason: {},
-          decode_errors: 0,
-          target_fps: 5,
-          effective_fps: 5,
-          load_state: 'NORMAL',
-        },
-        deadlineMs: null,
-        tags: {},
-      });
+      const frame = (epoch: number, frameSeq: number, data: Uint8Array = jpeg): SampledFrame =>
+        sampledJpeg('a', epoch, frameSeq, data);
       const late = { ...frame(7, 3), deadlineMs: systemClock.monotonicMs() - 1_000 };
       const torn = frame(7, 2, jpeg.subarray(0, 200));
       const sent = [frame(3, 1), frame(7, 1), frame(3, 2), torn, garbage, late, frame(7, 4), frame(7, 4), frame(7, 5)];
@@ -438,19 +389,4 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
 
 interface Answer {
   readonly status?: { readonly state: string } | null;
-}
-
-/** The data of the first server-sent event of this name. */
-async function firstEvent(url: string, token: string, name: string): Promise<unknown> {
-  const answer = await fetch(url, {
-    headers: { authorization: `Bearer ${token}` },
-    signal: AbortSignal.timeout(20_000),
-  });
-  let text = '';
-  for await (const chunk of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-    text += chunk;
-    const data = new RegExp(`event: ${name}\\n(?:id: .*\\n)?data: (.*)\\n\\n`).exec(text)?.[1];
-    if (data !== undefined) return JSON.parse(data);
-  }
-  throw new Error(`the stream ended without ${name}: ${text.slice(0, 500)}`);
 }

@@ -5,7 +5,7 @@ import { judge, type DistilOutcome } from '../../../cli/models/distil/distil-mod
 import { outcomeRecord, outcomeText } from '../../../cli/models/distil/distil-text.ts';
 import { judgeBoxes, type JudgedModel } from '../../../cli/models/distil/judged-model.ts';
 import type { SeenObject } from '../../../cli/models/distil/seen-objects.ts';
-import { parseReport } from '../../../cli/models/distil/training-tool.ts';
+import { parseReport } from '../../../cli/models/python-tool.ts';
 import { writtenManifest } from '../../../cli/models/written-manifest.ts';
 import { yoloxManifest } from '../../support/manifests.ts';
 

@@ -1,8 +1,6 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { AppError } from '#shared/core/errors';
-import { cameraError } from '../../../services/ingest/core/camera-failure.ts';
 import { createCameraSpec } from '../../../services/ingest/core/camera-spec.ts';
-import type { StreamEnd } from '../../../services/ingest/core/ports.ts';
 import {
   accountingGaps,
   grayFrame,
@@ -10,59 +8,12 @@ import {
   ManualClock,
   scriptedSources,
   settle,
-  type IngestHarnessOptions,
-  type ScriptedConnection,
 } from '../../support/ingest-doubles.ts';
-
-const live = createCameraSpec({ id: 'yard', url: 'rtsp://camera.example/1' });
-const file = createCameraSpec({ id: 'clip', url: 'clip.mp4', untilEnd: true });
-const ended: StreamEnd = { reason: 'END_OF_STREAM', text: 'read to its end', error: null };
-const refused: StreamEnd = {
-  reason: 'REFUSED',
-  text: 'refused',
-  error: cameraError('SIGHTLINE_CAMERA_REFUSED', 'refused'),
-};
-
-async function started(options: Omit<IngestHarnessOptions, 'openSource' | 'clock'>) {
-  const clock = new ManualClock();
-  const connections: ScriptedConnection[] = [];
-  const openSource = scriptedSources((connection) => connections.push(connection));
-  const harness = ingestHarness({ ...options, openSource, clock });
-  onTestFinished(() => harness.service.close());
-  await harness.service.start();
-  await settle();
-  const latest = (): ScriptedConnection => {
-    const connection = connections.at(-1);
-    if (connection === undefined) throw new Error('nothing connected');
-    return connection;
-  };
-  return { ...harness, clock, connections, latest };
-}
-
-describe('a camera that is put again as it is', () => {
-  test('goes on where it runs, and begins anew where it was refused or read to its end', async () => {
-    const run = await started({ cameras: [], endsWithCameras: false });
-    await run.service.put(live);
-    await settle();
-    await run.service.put(live);
-    await settle();
-    expect(run.connections).toHaveLength(1);
-    run.latest().end({
-      ...{ reason: 'POLICY', text: 'not allowed' },
-      error: new AppError('SIGHTLINE_CAMERA_URL_INVALID', 'not allowed'),
-    });
-    await settle();
-    expect(run.service.cameras()).toMatchObject([{ id: 'yard', state: 'REJECTED' }]);
-    await run.service.put(live);
-    await settle();
-    expect(run.connections).toHaveLength(2);
-    expect(run.service.cameras()).toMatchObject([{ id: 'yard', state: 'CONNECTING' }]);
-  });
-});
+import { ended, file, live, refused, startedIngest } from '../../support/started-ingest.ts';
 
 describe('ingest of a live camera', () => {
   test('tells of each change of state once, with the epoch that it speaks of', async () => {
-    const run = await started({ cameras: [live] });
+    const run = await startedIngest({ cameras: [live] });
     void run.latest().sink.frame(grayFrame(0));
     void run.latest().sink.frame(grayFrame(200));
     await settle();
@@ -84,7 +35,7 @@ describe('ingest of a live camera', () => {
   });
 
   test('waits longer after each refusal and says when it tries again', async () => {
-    const run = await started({ cameras: [live] });
+    const run = await startedIngest({ cameras: [live] });
     for (const waitMs of [999, 1998, 3996]) {
       run.latest().end(refused);
       await settle();
@@ -98,7 +49,7 @@ describe('ingest of a live camera', () => {
   });
 
   test('gives up a silent stream as stalled and connects again', async () => {
-    const run = await started({ cameras: [live] });
+    const run = await startedIngest({ cameras: [live] });
     void run.latest().sink.frame(grayFrame(0));
     await run.clock.advance(14_000);
     expect(run.latest().signal.aborted).toBe(false);
@@ -109,7 +60,7 @@ describe('ingest of a live camera', () => {
   });
 
   test('tells a stream without a decodable picture from one that does not come', async () => {
-    const run = await started({ cameras: [live] });
+    const run = await startedIngest({ cameras: [live] });
     run.latest().sink.facts({ codec: 'h264', widthPx: 640, heightPx: 480, declaredFps: 25, durationMs: null });
     await run.clock.advance(15_000);
     expect(run.statuses.at(-1)).toMatchObject({ state: 'OFFLINE', reason_code: 'NO_KEYFRAME', codec: 'h264' });
@@ -117,7 +68,7 @@ describe('ingest of a live camera', () => {
 
   test('lets the newest frames win over a slow reader and counts each one that gave way', async () => {
     const gate = Promise.withResolvers<void>();
-    const run = await started({ cameras: [live], publishFrame: () => gate.promise });
+    const run = await startedIngest({ cameras: [live], publishFrame: () => gate.promise });
     for (let index = 0; index < 20; index++) void run.latest().sink.frame(grayFrame(index * 200));
     await settle();
     expect(run.service.cameras()[0]).toMatchObject({ received: 20, dropped: { ring_full: 15 } });
@@ -132,7 +83,7 @@ describe('ingest of a live camera', () => {
     const publishFrame = async (): Promise<void> => {
       if (isDown) throw new Error('bus is down');
     };
-    const run = await started({ cameras: [live], publishFrame });
+    const run = await startedIngest({ cameras: [live], publishFrame });
     for (let index = 0; index < 3; index++) {
       void run.latest().sink.frame(grayFrame(index * 200));
       await settle();
@@ -151,7 +102,7 @@ describe('ingest of a live camera', () => {
   });
 
   test('gives a frame a deadline counted from its arrival', async () => {
-    const run = await started({ cameras: [live] });
+    const run = await startedIngest({ cameras: [live] });
     await run.clock.advance(500);
     void run.latest().sink.frame(grayFrame(0));
     await settle();
@@ -159,7 +110,7 @@ describe('ingest of a live camera', () => {
   });
 
   test('says that a picture is black, and that it is well again', async () => {
-    const run = await started({ cameras: [live] });
+    const run = await startedIngest({ cameras: [live] });
     for (let atMs = 0; atMs <= 6_000; atMs += 200) void run.latest().sink.frame(grayFrame(atMs, 0));
     await settle();
     expect(run.statuses.at(-1)).toMatchObject({ state: 'DEGRADED', reason_code: 'DARK', previous_state: 'ONLINE' });
@@ -169,7 +120,7 @@ describe('ingest of a live camera', () => {
   });
 
   test('says that a picture is frozen, and that it moves again', async () => {
-    const run = await started({ cameras: [live] });
+    const run = await startedIngest({ cameras: [live] });
     for (let atMs = 0; atMs <= 31_000; atMs += 200) void run.latest().sink.frame(grayFrame(atMs, 100));
     await settle();
     expect(run.statuses.at(-1)).toMatchObject({ state: 'DEGRADED', reason_code: 'FROZEN' });
@@ -179,7 +130,7 @@ describe('ingest of a live camera', () => {
   });
 
   test('is rejected for good where trying again cannot help', async () => {
-    const run = await started({ cameras: [live] });
+    const run = await startedIngest({ cameras: [live] });
     const error = new AppError('SIGHTLINE_CAMERA_NOT_ALLOWED', 'not allowed');
     run.latest().end({ reason: 'NOT_ALLOWED', text: 'not allowed', error });
     await run.service.finished;
@@ -189,7 +140,7 @@ describe('ingest of a live camera', () => {
 
   test('does not suffer from the failure of another camera', async () => {
     const other = createCameraSpec({ id: 'gate', url: 'rtsp://camera.example/2' });
-    const run = await started({ cameras: [live, other] });
+    const run = await startedIngest({ cameras: [live, other] });
     run.connections.find(({ camera }) => camera.id === 'gate')?.end(refused);
     void run.connections.find(({ camera }) => camera.id === 'yard')?.sink.frame(grayFrame(0));
     await settle();
@@ -200,7 +151,7 @@ describe('ingest of a live camera', () => {
   });
 
   test('hands on what it has when drained, and tells that it stopped', async () => {
-    const run = await started({ cameras: [live] });
+    const run = await startedIngest({ cameras: [live] });
     void run.latest().sink.frame(grayFrame(0));
     await run.service.drain();
     await run.service.finished;
@@ -210,7 +161,7 @@ describe('ingest of a live camera', () => {
   });
 
   test('stops while it waits to connect again', async () => {
-    const run = await started({ cameras: [live] });
+    const run = await startedIngest({ cameras: [live] });
     run.latest().end(refused);
     await settle();
     await run.service.drain();
@@ -221,7 +172,7 @@ describe('ingest of a live camera', () => {
 describe('ingest of a file until its end', () => {
   test('makes the source wait instead of dropping a frame', async () => {
     const gate = Promise.withResolvers<void>();
-    const run = await started({ cameras: [file], publishFrame: () => gate.promise });
+    const run = await startedIngest({ cameras: [file], publishFrame: () => gate.promise });
     const waits: (Promise<void> | undefined)[] = [];
     for (let index = 0; index < 5; index++) waits.push(run.latest().sink.frame(grayFrame(index * 200)));
     expect(waits.map((wait) => wait !== undefined)).toEqual([false, false, false, false, true]);
@@ -236,7 +187,7 @@ describe('ingest of a file until its end', () => {
 
   test('does not take its own waiting for a stalled source', async () => {
     const gate = Promise.withResolvers<void>();
-    const run = await started({ cameras: [file], publishFrame: () => gate.promise });
+    const run = await startedIngest({ cameras: [file], publishFrame: () => gate.promise });
     for (let index = 0; index < 5; index++) void run.latest().sink.frame(grayFrame(index * 200));
     await run.clock.advance(60_000);
     expect(run.latest().signal.aborted).toBe(false);
@@ -248,7 +199,7 @@ describe('ingest of a file until its end', () => {
 
   test('keeps exact counts with the filter on, to the last filtered frame', async () => {
     const filtered = createCameraSpec({ id: 'clip', url: 'clip.mp4', untilEnd: true, filter: 'auto' });
-    const run = await started({ cameras: [filtered] });
+    const run = await startedIngest({ cameras: [filtered] });
     for (let index = 0; index < 40; index++) await run.latest().sink.frame(grayFrame(index * 100));
     run.latest().end(ended);
     await run.service.finished;
@@ -260,7 +211,7 @@ describe('ingest of a file until its end', () => {
   });
 
   test('is rejected where it never was a video', async () => {
-    const run = await started({ cameras: [file] });
+    const run = await startedIngest({ cameras: [file] });
     const error = new AppError('SIGHTLINE_FILE_NOT_VIDEO', 'no video');
     run.latest().end({ reason: 'NO_VIDEO', text: 'no video', error });
     await run.service.finished;
@@ -268,130 +219,9 @@ describe('ingest of a file until its end', () => {
   });
 });
 
-describe('cameras that come and go', () => {
-  const gate = createCameraSpec({ id: 'gate', url: 'rtsp://camera.example/2' });
-  const states = (run: Awaited<ReturnType<typeof started>>, id: string) =>
-    run.statuses.filter(({ camera_id }) => camera_id === id).map(({ state, epoch }) => `${state} ${epoch}`);
-
-  test('are read from the moment that they are put', async () => {
-    const run = await started({ cameras: [], endsWithCameras: false });
-    await run.service.put(live);
-    await settle();
-    void run.latest().sink.frame(grayFrame(0));
-    await settle();
-    expect(run.service.cameras()).toMatchObject([{ id: 'yard', state: 'ONLINE', epoch: 1 }]);
-  });
-
-  test('hand on their last frames and tell their end when they are removed, and leave the others alone', async () => {
-    const run = await started({ cameras: [live, gate], endsWithCameras: false });
-    const [yard, other] = run.connections;
-    void yard?.sink.frame(grayFrame(0));
-    void other?.sink.frame(grayFrame(0));
-    void yard?.sink.frame(grayFrame(200));
-    await run.service.remove('yard');
-    expect(run.frames.filter(({ cameraId }) => cameraId === 'yard').map(({ frameSeq }) => frameSeq)).toEqual([1, 2]);
-    expect(states(run, 'yard')).toEqual(['CONNECTING 1', 'ONLINE 1', 'ENDED 1']);
-    expect(run.service.cameras()).toMatchObject([{ id: 'gate', state: 'ONLINE' }]);
-    expect(other?.signal.aborted).toBe(false);
-    await run.service.remove('yard');
-  });
-
-  test('leave no numbers of theirs behind', async () => {
-    const run = await started({ cameras: [live, gate], endsWithCameras: false });
-    for (const { sink } of run.connections)
-      for (let index = 0; index < 20; index++) void sink.frame(grayFrame(index * 200));
-    await settle();
-    const camerasIn = (): (string | undefined)[] =>
-      run.metrics.snapshot().flatMap(({ samples }) => samples.map(({ labels }) => labels['camera']));
-    expect(camerasIn()).toContain('yard');
-    await run.service.remove('yard');
-    expect(new Set(camerasIn())).toEqual(new Set(['gate']));
-  });
-
-  test('are replaced where something about them changed: the old one ends, the new one has an epoch of its own', async () => {
-    const run = await started({ cameras: [live], endsWithCameras: false });
-    const old = run.latest();
-    void old.sink.frame(grayFrame(0));
-    await run.service.put({ ...live, fps: 2 });
-    await settle();
-    expect(states(run, 'yard')).toEqual(['CONNECTING 1', 'ONLINE 1', 'ENDED 1', 'CONNECTING 2']);
-    expect(run.latest().camera.fps).toBe(2);
-    expect(old.signal.aborted).toBe(true);
-  });
-
-  test('go on undisturbed where nothing about them changed', async () => {
-    const run = await started({ cameras: [live], endsWithCameras: false });
-    await run.service.put(createCameraSpec({ id: 'yard', url: 'rtsp://camera.example/1' }));
-    expect(run.connections).toHaveLength(1);
-    await run.service.put(createCameraSpec({ id: 'yard', url: 'rtsp://camera.example/1', password: 'new' }));
-    expect(run.connections).toHaveLength(2);
-  });
-
-  test('are started once where they are put twice at the same time', async () => {
-    const run = await started({ cameras: [], endsWithCameras: false });
-    await Promise.all([run.service.put(live), run.service.put({ ...live })]);
-    expect(run.connections).toHaveLength(1);
-  });
-
-  test('end up as they were put last, however fast the changes come', async () => {
-    const run = await started({ cameras: [], endsWithCameras: false });
-    const changes: Promise<void>[] = [];
-    for (let fps = 1; fps <= 10; fps++) {
-      changes.push(run.service.put({ ...live, fps }), run.service.remove('yard'));
-    }
-    changes.push(run.service.put({ ...live, fps: 11 }));
-    await Promise.all(changes);
-    await settle();
-    expect(run.connections.filter(({ signal }) => !signal.aborted).map(({ camera }) => camera.fps)).toEqual([11]);
-    expect(run.service.cameras()).toHaveLength(1);
-  });
-
-  test('are removed in the end where nobody takes their frames', async () => {
-    const run = await started({
-      cameras: [live],
-      endsWithCameras: false,
-      publishFrame: () => new Promise(() => undefined),
-    });
-    for (let index = 0; index < 3; index++) void run.latest().sink.frame(grayFrame(index * 200));
-    await settle();
-    const removed = run.service.remove('yard');
-    await run.clock.advance(10_000);
-    await removed;
-    expect(run.service.cameras()).toEqual([]);
-  });
-
-  test('stand as rejected where they cannot be tried, until they are put again', async () => {
-    const run = await started({ cameras: [gate], endsWithCameras: false });
-    const error = new AppError('SIGHTLINE_SECRET_UNREADABLE', 'sealed with another key');
-    await run.service.refuse('yard', error);
-    await settle();
-    expect(run.service.cameras()[1]).toMatchObject({
-      id: 'yard',
-      state: 'REJECTED',
-      reason: 'AUTH',
-      errorCode: 'SIGHTLINE_SECRET_UNREADABLE',
-    });
-    await run.service.put(live);
-    await settle();
-    expect(run.service.cameras()[1]).toMatchObject({ id: 'yard', state: 'CONNECTING', epoch: 2 });
-  });
-
-  test('do not end the service when all of them have ended', async () => {
-    const run = await started({ cameras: [file], endsWithCameras: false });
-    let isFinished = false;
-    void run.service.finished.then(() => (isFinished = true));
-    run.latest().end(ended);
-    await settle();
-    expect(isFinished).toBe(false);
-    await run.service.drain();
-    await run.service.put(live);
-    expect(run.connections).toHaveLength(1);
-  });
-});
-
 describe('closing ingest', () => {
   test('does not hang on a reader that never takes its frame', async () => {
-    const run = await started({ cameras: [live], publishFrame: () => new Promise(() => undefined) });
+    const run = await startedIngest({ cameras: [live], publishFrame: () => new Promise(() => undefined) });
     for (let index = 0; index < 3; index++) void run.latest().sink.frame(grayFrame(index * 200));
     await settle();
     const closed = run.service.close();
