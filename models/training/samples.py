@@ -103,7 +103,7 @@ class Pool:
 
     WEIGHTS = {"coco": 0.5, "oi": 0.22, "lta": 0.16, "clips": 0.12}
     # How often a thing of each class is looked for when a sample is to show one.
-    CLASS_WEIGHTS = [0.5, 0.08, 0.22, 0.08, 0.06, 0.06]
+    CLASS_WEIGHTS = [0.58, 0.06, 0.2, 0.06, 0.05, 0.05]
 
     def __init__(self, groups: dict[str, list[Picture]]) -> None:
         self.groups = [pictures for pictures in groups.values() if pictures]
