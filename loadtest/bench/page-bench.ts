@@ -285,10 +285,10 @@ function sumOf(cores: ReadonlyMap<string, number>): number {
 async function allAnalysed(url: string, token: string): Promise<void> {
   const headers = { authorization: `Bearer ${token}` };
   let waiting = cameras;
-  for (let tried = 0; tried < 120; tried++) {
+  for (let tried = 0; tried < 300; tried++) {
     const answer = await fetch(`${url}/api/v1/cameras?limit=500`, { headers });
-    const { items } = (await answer.json()) as { items: readonly { analysed_fps: number }[] };
-    waiting = items.filter(({ analysed_fps: fps }) => fps === 0).length;
+    const { items } = (await answer.json()) as { items: readonly { figures: { analysed_fps: number } | null }[] };
+    waiting = items.filter(({ figures }) => (figures?.analysed_fps ?? 0) === 0).length;
     if (waiting === 0) return;
     await sleep(500);
   }
