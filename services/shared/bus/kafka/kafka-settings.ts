@@ -71,7 +71,7 @@ export interface KafkaTuning {
   /** Assigned, records waiting on the broker, nothing done for so long: the subscription fails. */
   readonly stallTimeoutMs: number;
   readonly closeTimeoutMs: number;
-  /** How long joining the group is tried, at the start and after the client has given up in between. */
+  /** How long joining the group is tried at first. A member that was in it tries for as long as it takes. */
   readonly joinTimeoutMs: number;
   /** First wait before a failed request is tried again; doubles up to a second. */
   readonly retryInitialMs: number;
