@@ -79,12 +79,9 @@ class Installation {
     ingest.isFrozen = true;
     await this.pass(frozenMs);
     ingest.isFrozen = false;
-    const read = (): void => {
-      for (const take of ingest.inbox.splice(0)) take();
-    };
-    if (wakesTo === 'records') read();
-    await ingest.clock.jump(frozenMs);
-    read();
+    ingest.clock.jump(frozenMs);
+    if (wakesTo === 'timers') await ingest.clock.advance(0);
+    for (let take = ingest.inbox.shift(); take !== undefined; take = ingest.inbox.shift()) take();
   }
 
   async stop(): Promise<void> {
@@ -92,8 +89,9 @@ class Installation {
   }
 }
 
+/** Topics are read in order: what is new comes after what waits. */
 function tell(reader: Ingest, word: () => void): void {
-  if (reader.isFrozen) reader.inbox.push(word);
+  if (reader.isFrozen || reader.inbox.length > 0) reader.inbox.push(word);
   else word();
 }
 
