@@ -98,8 +98,8 @@ function tell(run: LoadRun, lines: readonly FigureLine[], tolerance: number, dir
 }
 
 function accountText(accounting: LoadAccounting): string {
-  const { framesSent, framesInResults, lost, repeated, reordered, violations } = accounting;
-  const words = `${String(framesSent)} frames sent, ${String(framesInResults)} in results, ${String(lost)} lost, ${String(repeated)} repeated, ${String(reordered)} out of order`;
+  const { framesSent, framesInResults, lost, repeated, reordered, newEpochs, violations } = accounting;
+  const words = `${String(framesSent)} frames sent, ${String(framesInResults)} in results, ${String(lost)} lost, ${String(repeated)} repeated, ${String(reordered)} out of order, ${String(newEpochs)} new epochs`;
   return `accounting ${accountHolds(accounting) ? 'holds' : 'DOES NOT HOLD'}: ${words}\n${violations.map((line) => `${line}\n`).join('')}`;
 }
 

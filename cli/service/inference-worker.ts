@@ -133,9 +133,9 @@ export function createInferenceWorker(options: InferenceWorkerOptions): Service 
       if (stopping.signal.aborted) return { ready: false, reason: 'inference is stopping' };
       const own = inference.readiness();
       if (!own.ready) return own;
-      return subscription === undefined
-        ? { ready: false, reason: connection.waitsFor ?? 'joining the group' }
-        : { ready: true };
+      if (subscription === undefined) return { ready: false, reason: connection.waitsFor ?? 'joining the group' };
+      const trouble = bus.trouble();
+      return trouble === undefined ? { ready: true } : { ready: false, reason: `joining the group anew: ${trouble}` };
     },
   };
 }

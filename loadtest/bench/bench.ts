@@ -37,7 +37,7 @@ const { values: options } = parseArgs({
 if (options.help) {
   process.stdout
     .write(`npm run bench -- [--clip FILE …] [--model NAME_OR_MANIFEST] [--fps N] [--repeats N] [--cameras N] [--python PYTHON] [--json]
-npm run bench -- --kafka [--clip FILE …] [--model NAME_OR_MANIFEST] [--fps N] [--repeats N] [--python PYTHON] [--json]
+npm run bench -- --kafka [--clip FILE …] [--model NAME_OR_MANIFEST] [--fps N] [--repeats N] [--cameras N] [--python PYTHON] [--json]
 
 Prints, for each clip, CPU time of the pipeline over the limit (ffmpeg decode to null + bare session.run of the same number of frames) and of
 the same loop by hand in Python over the same limit. --cameras N adds: CPU per analysed frame with N cameras against one.
@@ -45,6 +45,7 @@ the same loop by hand in Python over the same limit. --cameras N adds: CPU per a
 --kafka measures \`service ingest\` with its ffmpeg and \`service inference --threads 1\` in place of \`run\`, until each frame has its record, and by
 hand two Python programs (OpenCV, onnxruntime, confluent-kafka) with full-size JPEG between them. Broker and registry are not counted. They are
 started for this alone (Java, and Maven the first time), or are those of KAFKA_BROKERS and SCHEMA_REGISTRY_URL, where topics bench-* then stay.
+--cameras N adds: the same with N cameras on the clip, all read by one ingest, over the limit of one.
 `);
   process.exit(0);
 }
@@ -83,7 +84,7 @@ async function overKafka(settings: BenchSettings): Promise<void> {
   const servers = await startServers();
   const reports: Awaited<ReturnType<typeof benchKafka>>[] = [];
   try {
-    for (const clip of clips) reports.push(await benchKafka(settings, servers, clip));
+    for (const clip of clips) reports.push(await benchKafka(settings, servers, clip, Number(options.cameras)));
   } finally {
     await servers.stop();
   }

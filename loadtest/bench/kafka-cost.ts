@@ -1,6 +1,6 @@
 /**
  * What a record costs in CPU of our process, by client: `node loadtest/bench/kafka-cost.ts [--records N] [--rate R] [--partitions P]
- * [--publishLingerMs L] [--transactionLingerMs L]`.
+ * [--publishSpacingMs S] [--transactionLingerMs L]`.
  * Starts a broker of its own, then a fresh process for each client and repetition, interleaved. Prints one JSON line for each and the medians.
  */
 import { spawn } from 'node:child_process';
@@ -18,7 +18,7 @@ const { values } = parseArgs({
     cameras: { type: 'string', default: '24' },
     repeat: { type: 'string', default: '3' },
     idleSeconds: { type: 'string', default: '5' },
-    publishLingerMs: { type: 'string', default: '5' },
+    publishSpacingMs: { type: 'string', default: '25' },
     transactionLingerMs: { type: 'string', default: '10' },
     child: { type: 'string' },
     brokers: { type: 'string', default: '' },
@@ -53,7 +53,7 @@ async function measure(client: KafkaClientName, brokers: readonly string[]): Pro
   const bus = openTestBus(client, brokers, {
     serde: bytes,
     tuning: {
-      publishLingerMs: Number(values.publishLingerMs),
+      publishSpacingMs: Number(values.publishSpacingMs),
       transactionLingerMs: Number(values.transactionLingerMs),
     },
   });

@@ -54,17 +54,19 @@ function freshPrefix(): string {
   return `bench-${process.pid}-${runs}`;
 }
 
-/** The real services on fresh topics, from their start until each frame of the clip has its record and both were told to stop. */
+/** The real services on fresh topics, from their start until each frame of each camera has its record and both were told to stop. */
 export async function runServices(
   { root, work, ffmpeg, model, fps }: BenchSettings,
   { brokers, registryUrl }: KafkaAddresses,
   clip: string,
+  cameras = 1,
 ): Promise<ServicesRun> {
   const prefix = freshPrefix();
   const configFile = path.join(work, `${prefix}.yaml`);
   // A file that is not played in real time: ingest waits where Kafka is behind, and no frame is dropped or too old.
   const camera = { url: path.resolve(clip), realtime: false, fps };
-  writeFileSync(configFile, JSON.stringify({ cameras: { bench: camera } }));
+  const names = Array.from({ length: cameras }, (_, index) => `bench-${index + 1}`);
+  writeFileSync(configFile, JSON.stringify({ cameras: Object.fromEntries(names.map((name) => [name, camera])) }));
   const environment = {
     KAFKA_BROKERS: brokers.join(','),
     SCHEMA_REGISTRY_URL: registryUrl,
@@ -87,7 +89,7 @@ export async function runServices(
   const inference = startCommand(process.execPath, args('inference', ...ofModel, '--threads', '1'), environment);
   const ingest = startCommand(process.execPath, args('ingest', ...ofModel), environment);
   try {
-    const frames = await countedWhileRunning({ brokers, registryUrl }, prefix, [inference, ingest]);
+    const frames = await countedWhileRunning({ brokers, registryUrl }, prefix, names, [inference, ingest]);
     // One after the other, so that the account of ended children tells them apart.
     return { frames, ingestMs: await stopMeasured(ingest), inferenceMs: await stopMeasured(inference) };
   } finally {
@@ -105,6 +107,7 @@ async function stopMeasured(service: StartedCommand): Promise<number> {
 async function countedWhileRunning(
   servers: KafkaAddresses,
   prefix: string,
+  cameras: readonly string[],
   services: readonly StartedCommand[],
 ): Promise<number> {
   const failed = new AbortController();
@@ -112,52 +115,59 @@ async function countedWhileRunning(
     throw new Error('a service ended before it was told to');
   });
   try {
-    return await Promise.race([countRecords(servers, prefix, failed.signal), tooEarly]);
+    return await Promise.race([countRecords(servers, prefix, cameras, failed.signal), tooEarly]);
   } finally {
     failed.abort();
   }
 }
 
-/** Resolves with the number of frames when the camera has told its end and each of its frames has been analysed. */
+/** Resolves with the number of frames when the cameras have told their ends and each of their frames has been analysed. */
 async function countRecords(
   { brokers, registryUrl }: KafkaAddresses,
   prefix: string,
+  cameras: readonly string[],
   given: AbortSignal,
 ): Promise<number> {
   const topics = { brokers, registryUrl, prefix, partitions: 1, replicationFactor: 1 };
   const results = await openTopicResults(topics, {}, {});
   const done = new AbortController();
-  let [analysed, expected] = [0, Infinity];
+  /** The end of a camera tells how many frames it had. */
+  const frames = new Map<string, number>();
+  let analysed = 0;
+  const expected = (): number =>
+    frames.size < cameras.length ? Infinity : frames.values().reduce((sum, count) => sum + count, 0);
   try {
     await results.follow(
       async (part) => {
-        const counted = count(part);
-        analysed += counted.analysed;
-        expected = Math.min(expected, counted.expected);
-        if (analysed >= expected) done.abort();
+        analysed += countAnalysed(part);
+        for (const { camera, count } of endsIn(part)) frames.set(camera, count);
+        if (analysed >= expected()) done.abort();
       },
       AbortSignal.any([done.signal, given, AbortSignal.timeout(limitMs)]),
     );
   } finally {
     await results.close();
   }
-  if (analysed !== expected) {
-    throw new Error(`${analysed} of ${expected} frames were analysed within ${limitMs / 60_000} minutes`);
+  if (analysed !== expected()) {
+    throw new Error(`${analysed} of ${expected()} frames were analysed within ${limitMs / 60_000} minutes`);
   }
   return analysed;
 }
 
-function count(part: TopicPart): { readonly analysed: number; readonly expected: number } {
+function countAnalysed(part: TopicPart): number {
   if (part.kind === 'undecodable') throw new Error(`a record of ${part.file} cannot be read: ${part.reason}`);
-  if (part.schema === 'camera-status') {
-    // The end of a camera tells how many frames it had.
-    const end = part.records.find(({ state }) => state === 'ENDED' || state === 'REJECTED');
-    if (end !== undefined && end.reason_code !== 'END_OF_STREAM') throw new Error(`the camera: ${end.reason_text}`);
-    return { analysed: 0, expected: end?.frame_seq ?? Infinity };
-  }
+  if (part.schema === 'camera-status') return 0;
   const other = part.records.find(({ decision }) => decision !== 'ANALYSED');
   if (other !== undefined) throw new Error(`frame ${other.header.frame_seq} was not analysed: ${other.decision}`);
-  return { analysed: part.records.length, expected: Infinity };
+  return part.records.length;
+}
+
+function endsIn(part: TopicPart): { readonly camera: string; readonly count: number }[] {
+  if (part.kind === 'undecodable' || part.schema !== 'camera-status') return [];
+  const ends = part.records.filter(({ state }) => state === 'ENDED' || state === 'REJECTED');
+  const bad = ends.find(({ reason_code: code }) => code !== 'END_OF_STREAM');
+  if (bad !== undefined) throw new Error(`the camera: ${bad.reason_text}`);
+  return ends.map(({ camera_id: camera, frame_seq: count }) => ({ camera, count }));
 }
 
 /** CPU milliseconds of both programs by hand on fresh topics. */

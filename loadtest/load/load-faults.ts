@@ -4,8 +4,10 @@ import type { LoadFault } from './load-options.ts';
 import type { LoadRedis } from './load-redis.ts';
 
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
-/** Past the session of a worker, and past what Sentinels wait for. */
-const [frozenWorkerMs, frozenRedisMs, brokerAwayMs] = [3_000, 8_000, 1_000];
+/** Past the session of a worker, the lease of an ingest, and what Sentinels wait for. */
+const [frozenWorkerMs, frozenIngestMs, frozenRedisMs] = [3_000, 4_000, 8_000];
+/** An outage is past everything that a client tries before it gives up. */
+const brokerAwayMs = { 'broker-restart': 1_000, 'broker-outage': 60_000 };
 
 export interface FaultStage {
   readonly server: KafkaServer;
@@ -43,6 +45,15 @@ export async function harm(fault: LoadFault, stage: FaultStage): Promise<void> {
       // The others have to take its cameras over: nobody comes in its place.
       return;
     }
+    case 'freeze-ingest': {
+      const ingest = cluster.ingests.find(({ ended }) => !ended);
+      ingest?.signal('SIGSTOP');
+      note(`freeze-ingest: ${ingest?.name ?? ''}`);
+      await pause(frozenIngestMs);
+      ingest?.signal('SIGCONT');
+      note('the ingest is thawed');
+      return;
+    }
     case 'redis-freeze':
       redis?.primary.freeze();
       note('redis-freeze: the primary stands still');
@@ -55,9 +66,10 @@ export async function harm(fault: LoadFault, stage: FaultStage): Promise<void> {
       note('redis-kill: the primary is gone');
       return;
     case 'broker-restart':
+    case 'broker-outage':
       await server.nodes[0]?.kill();
-      note('broker-restart: killed');
-      await pause(brokerAwayMs);
+      note(`${fault}: killed`);
+      await pause(brokerAwayMs[fault]);
       await server.nodes[0]?.restart();
       note('the broker is back');
   }

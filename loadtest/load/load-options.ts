@@ -5,9 +5,11 @@ const faultNames = [
   'stop-worker',
   'freeze-worker',
   'kill-ingest',
+  'freeze-ingest',
   'redis-freeze',
   'redis-kill',
   'broker-restart',
+  'broker-outage',
 ] as const;
 export type LoadFault = (typeof faultNames)[number];
 
@@ -59,8 +61,8 @@ than that of the baseline by more than the tolerance.
   --partitions N           of the topics (twice the workers, at least 12)
   --session S              a worker that is silent for so long is given up, 0.5 to 300 (2); more on a machine that is short of processors
   --redis                  boxes are kept in a Redis of its own: a primary, a replica and three Sentinels
-  --fault NAME,…           while measuring, one after another: ${faultNames.slice(0, 4).join(', ')},
-                           ${faultNames.slice(4).join(', ')} (none)
+  --fault NAME,…           while measuring, one after another: ${faultNames.slice(0, 5).join(', ')},
+                           ${faultNames.slice(5).join(', ')} (none)
   --cpu-profile            CPU profiles of the simulated workers and injected cameras, beside the report
   --baseline FILE          report.json of an earlier run of the same load to compare with
   --tolerance SHARE        how much worse a figure may be, 0 to 10 (0.25: a quarter)
@@ -110,10 +112,11 @@ export function parseLoadOptions(args: readonly string[]): LoadOptions | undefin
   const { source = 'injected', model, redis: wantsRedis = false } = values;
   if (source !== 'injected' && source !== 'rtsp') throw new RangeError('--source has to be injected or rtsp');
   const faults = faultsOf(values.fault);
-  if (faults.includes('broker-restart') && process.env['KAFKA_BROKERS'] !== undefined)
-    throw new RangeError('--fault broker-restart needs a broker of its own: unset KAFKA_BROKERS');
-  if (faults.includes('kill-ingest') && source !== 'rtsp')
-    throw new RangeError('--fault kill-ingest needs --source rtsp');
+  const ofBroker = faults.find((name) => name.startsWith('broker-'));
+  if (ofBroker !== undefined && process.env['KAFKA_BROKERS'] !== undefined)
+    throw new RangeError(`--fault ${ofBroker} needs a broker of its own: unset KAFKA_BROKERS`);
+  const ofIngest = faults.find((name) => name.endsWith('-ingest'));
+  if (ofIngest !== undefined && source !== 'rtsp') throw new RangeError(`--fault ${ofIngest} needs --source rtsp`);
   const redis = wantsRedis || faults.some((name) => name.startsWith('redis-'));
   const workers = number('workers', 1, 256, 2);
   return {

@@ -23,6 +23,8 @@ export interface LoadAccounting {
   readonly lost: number;
   readonly repeated: number;
   readonly reordered: number;
+  /** Times that a camera went on with a new epoch: it was connected anew, by the same ingest or by another. */
+  readonly newEpochs: number;
   /** Found by the code of `sightline results verify` in the topics. */
   readonly violationCount: number;
   /** Camera and account of the first ones. */

@@ -19,8 +19,10 @@ interface Watch {
   camera: string;
 }
 
-/** Longer than anything that a fault has to be over in. */
-const watchedMs = 30_000;
+type SeenCounts = Pick<LoadAccounting, 'repeated' | 'reordered' | 'newEpochs'>;
+
+/** Longer than anything that a fault has to be over in, an outage of a minute included. */
+const watchedMs = 120_000;
 
 /** What comes out, record by record as a reader sees it. */
 export class ResultAccount {
@@ -28,6 +30,7 @@ export class ResultAccount {
   readonly #watches: Watch[] = [];
   #repeated = 0;
   #reordered = 0;
+  #newEpochs = 0;
 
   add(record: DetectionFrame, nowMs: number): void {
     const { camera_id: cameraId, epoch, frame_seq: frameSeq } = record.header;
@@ -40,12 +43,13 @@ export class ResultAccount {
     camera.lastAtMs = nowMs;
     const isStale = epoch < camera.epoch && record.decision === 'DROPPED';
     if (isStale) return;
+    if (epoch > camera.epoch) this.#newEpochs += 1;
     if (epoch === camera.epoch && frameSeq === camera.frameSeq) this.#repeated += 1;
     else if (epoch < camera.epoch || (epoch === camera.epoch && frameSeq < camera.frameSeq)) this.#reordered += 1;
     else [camera.epoch, camera.frameSeq] = [epoch, frameSeq];
   }
 
-  /** The answer is the longest time that a camera was without a result from now until the next watch, half a minute at most. */
+  /** The answer is the longest time that a camera was without a result from now until the next watch, two minutes at most. */
   watchSilence(nowMs: number): () => { readonly longestS: number; readonly camera: string } {
     const watch: Watch = { fromMs: nowMs, untilMs: nowMs + watchedMs, longestMs: 0, camera: '' };
     for (const earlier of this.#watches) earlier.untilMs = Math.min(earlier.untilMs, nowMs);
@@ -58,8 +62,8 @@ export class ResultAccount {
     };
   }
 
-  get counts(): { readonly repeated: number; readonly reordered: number } {
-    return { repeated: this.#repeated, reordered: this.#reordered };
+  get counts(): SeenCounts {
+    return { repeated: this.#repeated, reordered: this.#reordered, newEpochs: this.#newEpochs };
   }
 }
 
@@ -95,7 +99,7 @@ export async function verifyTopics({ brokers, registryUrl, prefix }: LoadMeeting
 /** `lastSent` is the last frame that each injected camera knows to be on the broker; cameras by RTSP tell theirs by their status. */
 export function accountOf(
   report: VerifyReport,
-  counts: { readonly repeated: number; readonly reordered: number },
+  counts: SeenCounts,
   lastSent: Readonly<Record<string, number>> | undefined,
 ): LoadAccounting {
   const received = new Map(report.cameras.map((camera) => [camera.camera_id, camera.frames_received]));

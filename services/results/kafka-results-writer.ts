@@ -36,8 +36,10 @@ const daysMs = 24 * 3_600_000;
 
 const tuning = {
   ...defaultKafkaTuning,
-  // A request costs more than its records, and nobody sees 20 ms.
+  // A request costs more than its records, and nobody sees 20 ms. No spacing: whoever delivers has one chunk on its way at a time, and what
+  // comes meanwhile waits there and not here.
   publishLingerMs: 20,
+  publishSpacingMs: 0,
   // Who tries again is the delivery; it has to hear soon, and close() too.
   requestTimeoutMs: 5_000,
   publishTimeoutMs: 5_000,

@@ -28,6 +28,8 @@ export class ScriptedGroup {
   readonly started: bigint[] = [];
   /** The group's position. */
   position = 0n;
+  /** Why nobody can join at the moment. */
+  away: AppError | undefined;
   /** Times that a transactional id was opened. */
   opened = 0;
   #events: GroupEvents | undefined;
@@ -54,6 +56,7 @@ export class ScriptedGroup {
       },
       endOrphanedTransactions: () => Promise.resolve(),
       joinGroup: (_, events) => {
+        if (this.away !== undefined) return Promise.reject(this.away);
         this.#events = events;
         return Promise.resolve(this.#membership('', 0));
       },
@@ -63,6 +66,11 @@ export class ScriptedGroup {
 
   assign(partitions: readonly number[], memberId: string, generation: number): void {
     this.#events?.assigned({ partitions, memberId, generation }, this.#membership(memberId, generation));
+  }
+
+  /** The client has given up its membership. */
+  breakOff(error: AppError): void {
+    this.#events?.failed(error);
   }
 
   fetched(partition: number, fetched: readonly IncomingRecord[]): void {

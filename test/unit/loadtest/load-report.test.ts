@@ -25,7 +25,7 @@ function runOf(): LoadRun {
     silences: [{ fault: 'kill-worker', longestS: 2.5, camera: 'load-1' }],
     accounting: {
       ...{ framesSent: 60, framesInResults: 60, records: 60, cameras: 4 },
-      ...{ lost: 0, repeated: 0, reordered: 0, violationCount: 0, violations: [] },
+      ...{ lost: 0, repeated: 0, reordered: 0, newEpochs: 0, violationCount: 0, violations: [] },
     },
   };
 }

@@ -51,6 +51,8 @@ export interface KafkaMessageBus extends MessageBus {
   publishWithOffset<Value>(topic: Topic<Value>, message: Message<Value>): Promise<RecordPosition>;
   /** For every partition that this process has been assigned. */
   lag(): PartitionLag[];
+  /** Why a subscription has no part in its group at the moment; undefined while all have. */
+  trouble(): string | undefined;
   /** Bytes of records that wait for the broker to take them. */
   pendingPublishBytes(): number;
   readonly admin: KafkaAdmin;
@@ -139,6 +141,10 @@ class DriverMessageBus implements KafkaMessageBus {
   lag(): PartitionLag[] {
     const nowMs = Date.now();
     return this.#subscriptions.flatMap((subscription) => subscription.lag(nowMs));
+  }
+
+  trouble(): string | undefined {
+    return this.#subscriptions.find(({ trouble }) => trouble !== undefined)?.trouble;
   }
 
   pendingPublishBytes(): number {

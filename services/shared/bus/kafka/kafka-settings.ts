@@ -59,14 +59,19 @@ export interface KafkaTuning {
   /** Longest time from publish() to its outcome. */
   readonly publishTimeoutMs: number;
   readonly maxPublishBatchBytes: number;
-  /** How long a record waits for others to share its request. A request costs more than the record in it. */
+  /** How long a record waits for others to share its request, whether others come or not. */
   readonly publishLingerMs: number;
+  /**
+   * Least time from the beginning of one request to that of the next, for a request costs more than the records in it. Many cameras share
+   * requests by it; a single one, or whoever waits for each record before it has the next, does not notice it.
+   */
+  readonly publishSpacingMs: number;
   /** Bytes that may wait for the broker over all of publish(); beyond them it rejects at once. */
   readonly maxPendingPublishBytes: number;
   /** Assigned, records waiting on the broker, nothing done for so long: the subscription fails. */
   readonly stallTimeoutMs: number;
   readonly closeTimeoutMs: number;
-  /** How long joining the group is tried, at the start and after the client has given up in between. */
+  /** How long joining the group is tried at first. A member that was in it tries for as long as it takes. */
   readonly joinTimeoutMs: number;
   /** First wait before a failed request is tried again; doubles up to a second. */
   readonly retryInitialMs: number;
@@ -93,7 +98,8 @@ export const defaultKafkaTuning: KafkaTuning = {
   maxBufferedBytesPerPartition: 4 * 1024 * 1024,
   publishTimeoutMs: 30_000,
   maxPublishBatchBytes: 900 * 1024,
-  publishLingerMs: 5,
+  publishLingerMs: 0,
+  publishSpacingMs: 25,
   maxPendingPublishBytes: 64 * 1024 * 1024,
   stallTimeoutMs: 30_000,
   closeTimeoutMs: 10_000,

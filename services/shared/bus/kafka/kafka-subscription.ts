@@ -60,6 +60,7 @@ export class KafkaSubscription implements Subscription {
   #idleWaiters: (() => void)[] = [];
   #closing: Promise<void> | undefined;
   #watch: ProgressWatch | undefined;
+  #trouble: string | undefined;
   readonly #stalls: StallClock;
 
   constructor(options: KafkaSubscriptionOptions) {
@@ -83,7 +84,7 @@ export class KafkaSubscription implements Subscription {
 
   /** Resolves when the member has its first assignment. */
   async open(): Promise<void> {
-    await this.#join();
+    await this.#join(performance.now() + this.#options.tuning.joinTimeoutMs);
     const { driver, tuning, topic, group } = this.#options;
     this.#watch = new ProgressWatch({
       admin: driver.admin,
@@ -95,13 +96,12 @@ export class KafkaSubscription implements Subscription {
     });
   }
 
-  async #join(): Promise<void> {
-    const { driver, group, topic, tuning, logger } = this.#options;
-    const deadlineMs = performance.now() + tuning.joinTimeoutMs;
+  async #join(deadlineMs: number): Promise<void> {
+    const { driver, group, topic, logger } = this.#options;
     let waitMs = 10;
     for (;;) {
       try {
-        await driver.joinGroup(
+        const membership = await driver.joinGroup(
           { group, topic },
           {
             assigned: (assignment, membership) => this.#assigned(assignment, membership),
@@ -112,9 +112,12 @@ export class KafkaSubscription implements Subscription {
             failed: (error) => this.#lostClient(error),
           },
         );
+        this.#trouble = undefined;
+        if (this.#stopped) await membership.close();
         return;
       } catch (thrown) {
         const error = toAppError(thrown);
+        this.#trouble = error.message;
         if (!error.retryable || this.#stopped || performance.now() > deadlineMs) throw error;
         logger.warn({ err: error, waitMs, group, topic }, 'the group could not be joined, trying again');
         await new Promise<void>((resolve) => setTimeout(resolve, waitMs));
@@ -123,7 +126,10 @@ export class KafkaSubscription implements Subscription {
     }
   }
 
-  /** The client has given up. What it held is dropped; a new member starts from what is committed, fencing the old one as any other would. */
+  /**
+   * The client has given up. What it held is dropped; a new member starts from what is committed, fencing the old one as any other would. That
+   * is tried for as long as Kafka is away: what worked before will work again, and a process that ends cannot do more.
+   */
   #lostClient(thrown: unknown): void {
     const error = toAppError(thrown);
     if (this.#stopped) return;
@@ -136,13 +142,19 @@ export class KafkaSubscription implements Subscription {
     this.#memberId = undefined;
     this.#generation = undefined;
     this.#membership = undefined;
-    this.#join().catch((error_: unknown) => this.#fail(error_));
+    this.#trouble = error.message;
+    this.#join(Infinity).catch((error_: unknown) => this.#fail(error_));
   }
 
   /** Lets go of everything that was held under a membership that is over. */
   #reset(): void {
     for (const ledger of [...this.#ledgers.values()]) this.#drop(ledger);
     this.#lanes.forgetMember();
+  }
+
+  /** Why this member has no partitions at the moment; undefined while it takes part in the group. */
+  get trouble(): string | undefined {
+    return this.#trouble;
   }
 
   get isStopped(): boolean {

@@ -11,8 +11,9 @@ interface Waiting {
 }
 
 /**
- * Writes single records in batches: what is published while a batch is on its way goes with the next one. One batch at a time keeps the
- * order; a failed batch costs its own records only, and its producer, whose state is then unknown.
+ * Writes single records in batches: what is published while a batch is on its way goes with the next one, and where many publish, a batch
+ * begins some time after the one before, for a request costs more than the records in it. One batch at a time keeps the order; a failed
+ * batch costs its own records only, and its producer, whose state is then unknown.
  */
 export class Publisher {
   readonly #driver: KafkaDriver;
@@ -22,6 +23,9 @@ export class Publisher {
   #producer: KafkaProducer | undefined;
   #running: Promise<void> | undefined;
   #closed = false;
+  /** When the latest batch began. */
+  #begunMs = -Infinity;
+  #isGathering = false;
   #wake: (() => void) | undefined;
 
   constructor(driver: KafkaDriver, tuning: KafkaTuning) {
@@ -44,6 +48,7 @@ export class Publisher {
       const deadlineMs = performance.now() + this.#tuning.publishTimeoutMs;
       this.#waiting.push({ record, bytes, deadlineMs, resolve, reject });
       this.#waitingBytes += bytes;
+      if (this.#isGathering && this.#waitingBytes >= this.#tuning.maxPublishBatchBytes) this.#wake?.();
       this.#start();
     });
   }
@@ -74,7 +79,8 @@ export class Publisher {
   }
 
   async #sendAll(): Promise<void> {
-    if (this.#waitingBytes < this.#tuning.maxPublishBatchBytes) await this.#sleep(this.#tuning.publishLingerMs);
+    await endOfTurn();
+    await this.#gather(this.#tuning.publishSpacingMs);
     let waitMs = 10;
     while (this.#waiting.length > 0) {
       try {
@@ -87,19 +93,42 @@ export class Publisher {
         continue;
       }
       waitMs = 10;
-      const batch = this.#takeBatch();
-      try {
-        const offsets = await this.#producer.send(batch.map((waiting) => waiting.record));
-        for (const [index, waiting] of batch.entries()) waiting.resolve(offsets[index] ?? -1n);
-      } catch (thrown) {
-        const error = toAppError(thrown);
-        for (const waiting of batch) waiting.reject(error);
-        const failed = this.#producer;
-        this.#producer = undefined;
-        await failed.close();
-      }
-      for (const waiting of batch) this.#waitingBytes -= waiting.bytes;
+      const alreadyWaiting = await this.#sendBatch(this.#producer);
+      await endOfTurn();
+      // Somebody waited for this batch and had the next record ready: kept waiting each time, they would get nowhere.
+      const isHeldUp = this.#waiting.length > alreadyWaiting;
+      await this.#gather(isHeldUp ? 0 : this.#tuning.publishSpacingMs);
     }
+  }
+
+  /** How many records were waiting for the next batch when this one was settled. */
+  async #sendBatch(producer: KafkaProducer): Promise<number> {
+    const batch = this.#takeBatch();
+    this.#begunMs = performance.now();
+    let alreadyWaiting: number;
+    try {
+      const offsets = await producer.send(batch.map((waiting) => waiting.record));
+      alreadyWaiting = this.#waiting.length;
+      for (const [index, waiting] of batch.entries()) waiting.resolve(offsets[index] ?? -1n);
+    } catch (thrown) {
+      alreadyWaiting = this.#waiting.length;
+      const error = toAppError(thrown);
+      for (const waiting of batch) waiting.reject(error);
+      this.#producer = undefined;
+      await producer.close();
+    }
+    for (const waiting of batch) this.#waitingBytes -= waiting.bytes;
+    return alreadyWaiting;
+  }
+
+  /** Lets more records come that can share the request of those that wait. */
+  async #gather(spacingMs: number): Promise<void> {
+    const delayMs = Math.max(this.#tuning.publishLingerMs, this.#begunMs + spacingMs - performance.now());
+    const isFull = this.#waitingBytes >= this.#tuning.maxPublishBatchBytes;
+    if (this.#closed || this.#waiting.length === 0 || isFull || delayMs <= 0) return;
+    this.#isGathering = true;
+    await this.#sleep(delayMs);
+    this.#isGathering = false;
   }
 
   #takeBatch(): Waiting[] {
@@ -137,4 +166,9 @@ export class Publisher {
     });
     this.#wake = undefined;
   }
+}
+
+/** What is published until then was published at the same time, as far as anybody can tell. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
