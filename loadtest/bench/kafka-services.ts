@@ -135,7 +135,7 @@ async function countRecords(
   const frames = new Map<string, number>();
   let analysed = 0;
   const expected = (): number =>
-    frames.size < cameras.length ? Infinity : frames.values().reduce((sum, count) => sum + count, 0);
+    frames.size < cameras.length ? Infinity : [...frames.values()].reduce((sum, count) => sum + count, 0);
   try {
     await results.follow(
       async (part) => {

@@ -81,7 +81,7 @@ export class Worker {
     this.pid = child.pid ?? 0;
     createInterface({ input: child.stdout }).on('line', (line) => {
       const { event, ...facts } = JSON.parse(line) as { event: string } & Record<string, string>;
-      if (event !== 'info' || process.env['CHAOS_VERBOSE'] !== undefined)
+      if (event !== 'info' || facts['text'] === 'partitions started' || process.env['CHAOS_VERBOSE'] !== undefined)
         note(`worker ${String(this.pid)} ${event} ${JSON.stringify(facts)}`);
       this.#events.push(event);
       if (facts['text'] === 'partitions assigned')

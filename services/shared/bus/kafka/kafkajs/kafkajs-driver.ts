@@ -226,6 +226,13 @@ class KafkajsMembership implements GroupMembership {
   /** Stable though the request does not ask for it: the caller holds the partitions' transactional ids, so nothing is pending. */
   async committed(partitions: readonly number[]): Promise<ReadonlyMap<number, bigint | undefined>> {
     const all = await this.#committed(this.#group, this.#topic);
+    // The client asks for the partitions that it knows of at the moment. One that it left out has a position all the same: taken for none, its
+    // records would be done again from the first.
+    const missing = partitions.filter((partition) => !all.has(partition));
+    if (missing.length > 0) {
+      const words = `no answer for the positions of ${this.#group} in partitions ${missing.join(', ')} of ${this.#topic}`;
+      throw new AppError('SIGHTLINE_KAFKA_FAILED', words, { retryable: true });
+    }
     return new Map(partitions.map((partition) => [partition, all.get(partition)]));
   }
 
