@@ -86,7 +86,7 @@ try {
     ['page-add', server?.url ?? clip, 'light'],
     ['page-add-refused', 'rtsp://127.0.0.1:9/main', 'dark'],
   ] as const) {
-    const page = await open('#/add', large, scheme);
+    const page = await open('#/add', { width: 1200, height: name === 'page-add' ? 960 : 760 }, scheme);
     await page.getByLabel('Address of the stream').fill(address);
     await page.getByRole('button', { name: 'Try it' }).click();
     await page.locator('[data-usable]').waitFor();

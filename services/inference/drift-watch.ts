@@ -66,7 +66,7 @@ export function createDriftWatch({ windowMs, onChange, clock, logger, metrics }:
 
   function show({ cameraId, className, measure, psi }: DriftFigure): void {
     const labels = { camera: cameraId, class: className ?? '', measure };
-    const camera = shown.get(cameraId) ?? { lastFrameMs: clock.monotonicMs(), series: new Map() };
+    const camera = shown.get(cameraId) ?? { lastFrameMs: clock.monotonicMs(), series: new Map<string, ShownSeries>() };
     shown.set(cameraId, camera);
     const key = `${measure}/${labels.class}`;
     const known = camera.series.get(key);

@@ -37,7 +37,7 @@ const stepWords: Readonly<Record<string, string>> = {
   tcp: 'Connection',
   tls: 'Encryption',
   auth: 'Sign-in',
-  describe: 'What the camera offers',
+  describe: 'Offered stream',
   setup: 'Start of the stream',
   stream: 'Pictures',
 };
