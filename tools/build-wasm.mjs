@@ -6,6 +6,7 @@ const wabt = await createWabt();
 for (const [folder, name, constant] of [
   ['../services/inference/core/', 'yuv-planes', 'yuvPlanesWasm'],
   ['../services/shared/core/', 'jpeg-transform', 'jpegTransformWasm'],
+  ['../services/shared/core/', 'jpeg-writer', 'jpegWriterWasm'],
 ]) {
   const file = (ending) => new URL(`${folder}${name}${ending}`, import.meta.url);
   const { buffer } = wabt.parseWat(`${name}.wat`, readFileSync(file('.wat'), 'utf8')).toBinary({});

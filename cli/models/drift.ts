@@ -9,6 +9,7 @@ import type { DriftChange, DriftWatch } from '../../services/inference/drift-wat
 interface DriftOptions {
   readonly windowHours: number;
   readonly onChange?: (change: DriftChange) => void;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -27,7 +28,7 @@ export interface KeptDriftWatch extends Pick<DriftWatch, 'add'> {
 
 /** With what is known kept in the state folder, so that a start does not begin anew. */
 export async function openKeptDriftWatch(
-  options: DriftOptions & { readonly stateDir: string; readonly clock: Clock },
+  options: DriftOptions & { readonly stateDir: string },
 ): Promise<KeptDriftWatch | undefined> {
   const { logger, stateDir, clock } = options;
   const watch = await openDriftWatch(options);

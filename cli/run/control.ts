@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { schemas } from '#schemas';
+import { createBaselineJpegWriter } from '#shared/core/baseline-jpeg-writer';
 import type { Clock } from '#shared/core/clock';
 import { AppError, toAppError } from '#shared/core/errors';
 import type { SampledFrame } from '#shared/core/frame';
@@ -9,7 +10,6 @@ import type { Logger } from '#shared/core/logger';
 import type { MetricStore } from '#shared/core/metric-store';
 import type { RolloutController } from '#shared/core/rollout/rollout-controller';
 import type { RolloutLog } from '#shared/core/rollout/rollout-log';
-import { createJpegEncoder } from '#shared/images/jpeg-encoder';
 import { createMetricsText } from '#shared/runtime/metrics';
 import { packageVersion } from '#shared/runtime/package-version';
 import { loadSecretBox } from '#shared/runtime/secret-key';
@@ -191,15 +191,14 @@ export async function startControl(options: ControlOptions): Promise<Control> {
 }
 
 /** Pictures for those who look: made of the frames that are handed on anyway, and only while somebody does. */
-export async function createPictureTap(hub: LiveHub): Promise<(frame: SampledFrame) => void> {
-  const encode = await createJpegEncoder();
+export function createPictureTap(hub: LiveHub): (frame: SampledFrame) => void {
+  const write = createBaselineJpegWriter();
   return (frame) => {
     const { image, cameraId } = frame;
     if (image?.format !== 'yuv420p' || !hub.wantsPicture(cameraId)) return;
-    hub.addPicture(
-      frame,
-      encode(image).catch(() => undefined),
-    );
+    // At once: the pixels are handed on behind this.
+    const jpeg = write(image);
+    if (jpeg !== undefined) hub.addPicture(frame, jpeg);
   };
 }
 

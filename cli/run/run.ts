@@ -232,7 +232,7 @@ async function openServed(clock: Clock) {
     import('../../services/control/core/live-hub.ts'),
   ]);
   const hub = new LiveHub(() => clock.monotonicMs());
-  return { hub, tap: await createPictureTap(hub), start: startControl };
+  return { hub, tap: createPictureTap(hub), start: startControl };
 }
 
 async function demoCamera(settings: RunSettings, stateDir: string, logger: Logger): Promise<CameraSpec> {

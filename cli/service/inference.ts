@@ -59,7 +59,7 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     };
     const connection = await openServiceConnection({ settings, environment: process.env, producer, clock, logger });
     const { bus, topics, serdes, openReader } = connection;
-    const drift = await openDriftWatch({ windowHours: settings.drift_window_hours, logger, metrics });
+    const drift = await openDriftWatch({ windowHours: settings.drift_window_hours, clock, logger, metrics });
     const inference = createInferenceService({
       ...(drift && { drift }),
       ...{ engine, openEngine: async (ref) => engineOf(await loadVersion(ref)), cacheOf },

@@ -40,11 +40,16 @@ export interface ClipFiles {
   readonly long: string;
 }
 
-export function prepareClip({ work, ffmpeg }: BenchSettings, clip: string): ClipFiles {
-  const long = path.join(work, `long-${path.basename(clip)}`);
-  const loops = ['-stream_loop', String(timesOver - 1), '-i', clip];
-  spawnSync(ffmpeg, ['-loglevel', 'error', '-nostdin', '-y', ...loops, '-c', 'copy', '-an', long]);
-  return { clip, long };
+export function prepareClip(settings: BenchSettings, clip: string): ClipFiles {
+  return { clip, long: loopedClip(settings, clip, timesOver) };
+}
+
+/** The clip so many times over, in a file of its own. */
+export function loopedClip({ work, ffmpeg }: BenchSettings, clip: string, times: number): string {
+  const file = path.join(work, `${String(times)}-times-${path.basename(clip)}`);
+  const loops = ['-stream_loop', String(times - 1), '-i', clip];
+  spawnSync(ffmpeg, ['-loglevel', 'error', '-nostdin', '-y', ...loops, '-c', 'copy', '-an', file]);
+  return file;
 }
 
 /** CPU milliseconds of ffmpeg decoding the file to nothing. */

@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 export interface MeasuredRun {
   /** User and system time of the command and of everything it waited for. */
   readonly cpuMs: number;
   readonly wallMs: number;
+  /** Most resident memory that the command and its children had together, looked at twice a second; memory they share counts for each. */
+  readonly peakRssMb: number;
   readonly stdout: string;
 }
 
@@ -20,9 +22,33 @@ export async function measureCommand(
   const cpuBefore = endedChildrenMs();
   const startedMs = performance.now();
   const started = startCommand(command, args, environment);
-  await started.ended;
+  const { pid } = started.child;
+  let peakRssMb = 0;
+  const look = setInterval(() => {
+    if (pid !== undefined) peakRssMb = Math.max(peakRssMb, rssMbOfTree(pid));
+  }, 500);
+  try {
+    await started.ended;
+  } finally {
+    clearInterval(look);
+  }
   const wallMs = performance.now() - startedMs;
-  return { cpuMs: endedChildrenMs() - cpuBefore, wallMs, stdout: started.stdout() };
+  return { cpuMs: endedChildrenMs() - cpuBefore, wallMs, peakRssMb, stdout: started.stdout() };
+}
+
+/** Resident memory of a process and all that descend from it; those that end meanwhile count as nothing. */
+function rssMbOfTree(pid: number): number {
+  try {
+    const ownKb = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8'))?.[1] ?? 0);
+    const children = readdirSync(`/proc/${String(pid)}/task`).flatMap((task) =>
+      readFileSync(`/proc/${String(pid)}/task/${task}/children`, 'utf8')
+        .split(' ')
+        .filter(Boolean),
+    );
+    return children.reduce((sum, child) => sum + rssMbOfTree(Number(child)), ownKb / 1024);
+  } catch {
+    return 0;
+  }
 }
 
 export interface StartedCommand {

@@ -1,4 +1,5 @@
 import type { DriftState } from '#schemas';
+import type { Clock } from '#shared/core/clock';
 import type { Logger } from '#shared/core/logger';
 import type { Metrics } from '#shared/core/metrics';
 import { DriftMonitor, type DriftFigure, type DriftObservation } from './core/drift/drift-monitor.ts';
@@ -28,14 +29,28 @@ export interface DriftWatchOptions {
   readonly windowMs: number;
   /** Told besides the log. It must not throw. */
   readonly onChange?: (change: DriftChange) => void;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+}
+
+/** Figures of a camera that had no frame for so long are not shown: it was removed, or another process follows it. */
+const shownAfterLastFrameMs = 15 * 60_000;
+
+interface ShownCamera {
+  lastFrameMs: number;
+  readonly series: Map<string, ShownSeries>;
+}
+
+interface ShownSeries {
+  readonly labels: PsiLabels;
+  psi: number;
 }
 
 type PsiLabels = Readonly<Record<'camera' | 'class' | 'measure', string>>;
 
 /** Drift as numbers, and its beginning and end as lines of the log. */
-export function createDriftWatch({ windowMs, onChange, logger, metrics }: DriftWatchOptions): DriftWatch {
+export function createDriftWatch({ windowMs, onChange, clock, logger, metrics }: DriftWatchOptions): DriftWatch {
   const monitor = new DriftMonitor({ windowMs });
   const index = metrics.gauge({
     name: 'sightline_drift_psi',
@@ -43,8 +58,7 @@ export function createDriftWatch({ windowMs, onChange, logger, metrics }: DriftW
     labels: ['camera', 'class', 'measure'],
     maxSeries: 5_000,
   });
-  /** Series of each camera. */
-  const shown = new Map<string, Map<string, PsiLabels>>();
+  const shown = new Map<string, ShownCamera>();
   metrics
     .gauge({ name: 'sightline_drift_rows', help: 'Cameras times classes whose drift is followed, at most 4096.' })
     .with({})
@@ -52,13 +66,25 @@ export function createDriftWatch({ windowMs, onChange, logger, metrics }: DriftW
 
   function show({ cameraId, className, measure, psi }: DriftFigure): void {
     const labels = { camera: cameraId, class: className ?? '', measure };
-    index.with(labels).set(psi);
-    const ofCamera = shown.get(cameraId) ?? new Map<string, PsiLabels>();
-    shown.set(cameraId, ofCamera.set(`${measure}/${labels.class}`, labels));
+    const camera = shown.get(cameraId) ?? { lastFrameMs: clock.monotonicMs(), series: new Map() };
+    shown.set(cameraId, camera);
+    const key = `${measure}/${labels.class}`;
+    const known = camera.series.get(key);
+    if (known !== undefined) {
+      known.psi = psi;
+      return;
+    }
+    const series = { labels, psi };
+    camera.series.set(key, series);
+    index
+      .with(labels)
+      .follow(() => (clock.monotonicMs() - camera.lastFrameMs > shownAfterLastFrameMs ? undefined : series.psi));
   }
 
   return {
     add(seen) {
+      const camera = shown.get(seen.cameraId);
+      if (camera !== undefined) camera.lastFrameMs = clock.monotonicMs();
       for (const figure of monitor.add(seen)) {
         show(figure);
         const { cameraId, className, measure, psi, change } = figure;
@@ -81,7 +107,7 @@ export function createDriftWatch({ windowMs, onChange, logger, metrics }: DriftW
       for (const cameraId of [...monitor.cameraIds, ...shown.keys()]) {
         if (!isGone(cameraId)) continue;
         monitor.forget(cameraId);
-        for (const labels of shown.get(cameraId)?.values() ?? []) index.remove(labels);
+        for (const { labels } of shown.get(cameraId)?.series.values() ?? []) index.remove(labels);
         shown.delete(cameraId);
       }
     },

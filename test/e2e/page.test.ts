@@ -91,6 +91,29 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     await expect.poll(() => api.liveSockets(), { timeout: waitMs }).toBe(0);
   });
 
+  it('leads back from a camera to the wall as it was left: filtered and scrolled, by its own link and by that of the browser', async () => {
+    const page = await open('viewer');
+    await page.getByRole('searchbox').fill('camera-1');
+    await page.getByLabel('State').selectOption('ONLINE');
+    const scrolledPx = 900;
+    for (const back of [() => page.getByRole('link', { name: 'Cameras' }).last().click(), () => page.goBack()]) {
+      await page.locator('.tile').first().waitFor();
+      await page.evaluate(`window.scrollTo(0, ${scrolledPx})`);
+      await page.evaluate(
+        "[...document.querySelectorAll('.tile a')].find((link) => link.getBoundingClientRect().top > 0).click()",
+      );
+      await page.getByRole('heading', { name: 'Status' }).waitFor();
+      await back();
+      await page.locator('.tile').first().waitFor();
+      expect(await page.getByRole('searchbox').inputValue()).toBe('camera-1');
+      expect(await page.getByLabel('State').inputValue()).toBe('ONLINE');
+      await expect.poll(() => page.evaluate('Math.round(window.scrollY)'), { timeout: waitMs }).toBe(scrolledPx);
+    }
+    expect(page.url()).toContain('#/?q=camera-1&state=ONLINE');
+    await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Cameras' }).click();
+    await expect.poll(() => page.getByRole('searchbox').inputValue(), { timeout: waitMs }).toBe('');
+  });
+
   it('says when a camera dies and why, and when it is back', async () => {
     const page = await open('viewer', '#/cameras/camera-3');
     await page.locator('.page-head').getByText('Online').waitFor();

@@ -32,6 +32,12 @@ export interface ChaosSystem {
   note(text: string): void;
 }
 
+interface SeenResult extends NumberedMessage {
+  /** Partition and key. */
+  readonly at: string;
+  readonly offset: bigint;
+}
+
 export interface ChaosReport {
   readonly published: number;
   readonly refused: number;
@@ -75,7 +81,7 @@ export class Worker {
     this.pid = child.pid ?? 0;
     createInterface({ input: child.stdout }).on('line', (line) => {
       const { event, ...facts } = JSON.parse(line) as { event: string } & Record<string, string>;
-      if (event !== 'info' || process.env['CHAOS_VERBOSE'] !== undefined)
+      if (event !== 'info' || facts['text'] === 'partitions started' || process.env['CHAOS_VERBOSE'] !== undefined)
         note(`worker ${String(this.pid)} ${event} ${JSON.stringify(facts)}`);
       this.#events.push(event);
       if (facts['text'] === 'partitions assigned')
@@ -161,6 +167,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     return worker;
   };
   const seen = new Map<string, number[]>();
+  const results: SeenResult[] = [];
   const lastSeenMs = new Map<string, number>();
   let longestGapMs = 0;
   let published = 0;
@@ -182,6 +189,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       const numbers = seen.get(message.key) ?? [];
       numbers.push(message.value.number);
       seen.set(message.key, numbers);
+      results.push({ at, offset, ...message.value });
       return Promise.resolve();
     });
     await Promise.all(Array.from({ length: workerCount }, () => startWorker()));
@@ -252,6 +260,22 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       while (!isWhole() && performance.now() < limitMs) await new Promise((wake) => setTimeout(wake, 50));
       return given;
     };
+    /** Tells results that were written twice from those of an aborted transaction that only our reader takes for committed. */
+    const countByOtherClient = async (): Promise<number> => {
+      const other = openTestBus(options.client, options.brokers);
+      let count = 0;
+      try {
+        await other.consume(output, { group: `${name}-second-reader`, maxInFlight: 64 }, () => {
+          count += 1;
+          return Promise.resolve();
+        });
+        const limitMs = performance.now() + 5_000;
+        while (count < results.length && performance.now() < limitMs) await new Promise((wake) => setTimeout(wake, 50));
+      } finally {
+        await other.close();
+      }
+      return count;
+    };
     const missing = (): number => {
       let count = 0;
       for (const [key, numbers] of acknowledged) {
@@ -266,6 +290,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const repeatedOnInput = repeated(given, new Map());
     if (repeatedOnInput > 0) note(`the writer put ${String(repeatedOnInput)} numbers on the input again`);
     const duplicates = repeated(seen, given);
+    if (duplicates > 0) {
+      for (const line of repeatsOf(results)) note(line);
+      note(`read by the other client: ${String(await countByOtherClient())} results, here ${String(results.length)}`);
+    }
     const reordered = Math.max(0, steppedBack(seen) - steppedBack(given));
     return { published, refused, lost: missing(), duplicates, reordered, longestGapMs, timeline };
   } finally {
@@ -274,6 +302,21 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     await Promise.all(workers.map((worker) => worker.exited));
     await observer.close();
   }
+}
+
+/** Where each repeated result stands and which process made it, for the timeline of a failure. */
+function repeatsOf(results: readonly SeenResult[]): string[] {
+  const byNumber = new Map<string, SeenResult[]>();
+  for (const result of results) {
+    const id = `${result.at} number ${String(result.number)}`;
+    byNumber.set(id, [...(byNumber.get(id) ?? []), result]);
+  }
+  return [...byNumber]
+    .filter(([, same]) => same.length > 1)
+    .map(([id, same]) => {
+      const places = same.map(({ offset, by }) => `offset ${String(offset)} by worker ${String(by)}`);
+      return `${id}: ${places.join(', ')}`;
+    });
 }
 
 /** How often numbers stand there beyond once, or beyond as often as in what they were made of. */

@@ -13,7 +13,7 @@ interface CameraView {
   /** Monotonic time of each of the last results, with what it accounts for. */
   readonly recent: { readonly atMs: number; readonly received: number; readonly analysed: number }[];
   /** Pictures whose results have not come yet, by frame. */
-  readonly pictures: Map<string, Promise<Uint8Array | undefined>>;
+  readonly pictures: Map<string, Uint8Array>;
   readonly waiting: Set<(picture: LivePicture) => void>;
 }
 
@@ -47,10 +47,10 @@ export class LiveHub implements LiveFeed {
     count(view, record, this.#nowMs());
     for (const listener of this.#resultListeners) listener(record);
     const key = `${epoch}/${frameSeq}`;
-    const picture = view.pictures.get(key);
-    if (picture === undefined) return;
+    const jpeg = view.pictures.get(key);
+    if (jpeg === undefined) return;
     view.pictures.delete(key);
-    give(view, picture, record);
+    give(view, { jpeg, result: record });
   }
 
   addStatus(status: CameraStatus): void {
@@ -68,10 +68,10 @@ export class LiveHub implements LiveFeed {
     return [...this.#cameras].flatMap(([id, { waiting }]) => (waiting.size > 0 ? [id] : []));
   }
 
-  /** The picture of a frame, its result still to come or come just now; `picture` never rejects. */
+  /** The picture of a frame, its result still to come or come just now. */
   addPicture(
     frame: { readonly cameraId: string; readonly epoch: number; readonly frameSeq: number },
-    picture: Promise<Uint8Array | undefined>,
+    jpeg: Uint8Array,
   ): void {
     const view = this.#view(frame.cameraId);
     const { pictures } = view;
@@ -79,12 +79,12 @@ export class LiveHub implements LiveFeed {
       .slice(-maxPictures)
       .find(({ header }) => header.epoch === frame.epoch && header.frame_seq === frame.frameSeq);
     if (known !== undefined) {
-      give(view, picture, known);
+      give(view, { jpeg, result: known });
       return;
     }
     // Of a connection that is over: its masks may have been others.
     for (const key of pictures.keys()) if (!key.startsWith(`${frame.epoch}/`)) pictures.delete(key);
-    pictures.set(`${frame.epoch}/${frame.frameSeq}`, picture);
+    pictures.set(`${frame.epoch}/${frame.frameSeq}`, jpeg);
     while (pictures.size > maxPictures) pictures.delete(pictures.keys().next().value ?? '');
   }
 
@@ -161,18 +161,11 @@ export class LiveHub implements LiveFeed {
   }
 }
 
-function give(view: CameraView, picture: Promise<Uint8Array | undefined>, result: DetectionFrame): void {
-  const waiting = [...view.waiting];
-  view.waiting.clear();
-  // A picture that cannot be made is undefined: who waits then waits for the next.
-  void picture.then((jpeg) => {
-    // One for all: what is made of it for the first is there for the others.
-    const shown = jpeg === undefined ? undefined : { jpeg, result };
-    for (const take of waiting) {
-      if (shown === undefined) view.waiting.add(take);
-      else take(shown);
-    }
-  });
+/** One for all: what is made of it for the first is there for the others. */
+function give({ waiting }: CameraView, picture: LivePicture): void {
+  const takers = [...waiting];
+  waiting.clear();
+  for (const take of takers) take(picture);
 }
 
 function count(view: CameraView, { accounting, decision }: DetectionFrame, nowMs: number): void {

@@ -1,5 +1,6 @@
 import type { SizePx } from './inference-geometry.ts';
 import { acTable, dcTable, lookupBits, symbolEnd, type HuffmanTable } from './jpeg-huffman.ts';
+import { inColumns, marker } from './jpeg-tables.ts';
 import { jpegTransformWasm } from './jpeg-transform-wasm.ts';
 import { loadKernel, type Kernel } from './web-assembly.ts';
 import { yuv420Bytes } from './yuv420.ts';
@@ -15,17 +16,6 @@ export interface BaselineJpegReader {
   read(jpeg: Uint8Array, size: SizePx, take: TakeBytes): Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** The order in which the coefficients of a block are told, as places in its rows. */
-// prettier-ignore
-const inRows = Uint8Array.of(
-  0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-  35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-);
-
-/** The same as places in its columns, as the transform takes them. */
-const inColumns = inRows.map((place) => ((place & 7) << 3) | (place >> 3));
-
-const marker = { sof0: 0xc0, dht: 0xc4, soi: 0xd8, eoi: 0xd9, sos: 0xda, dqt: 0xdb, dri: 0xdd, app0: 0xe0, com: 0xfe };
 /** A block that begins within the scan reads at most this far beyond its end. */
 const overhangBytes = 512;
 /** The scratch memory of larger ones would be kept for good. */

@@ -143,19 +143,20 @@ class PlainCounter implements Counter, Sampled {
 
 class PlainGauge implements Gauge, Sampled {
   #value = 0;
-  #read: (() => number) | undefined;
+  #read: (() => number | undefined) | undefined;
 
   set(value: number): void {
     this.#value = value;
     this.#read = undefined;
   }
 
-  follow(read: () => number): void {
+  follow(read: () => number | undefined): void {
     this.#read = read;
   }
 
   samples(name: string, labels: Readonly<Record<string, string>>): MetricSample[] {
-    return [{ name, labels, value: this.#read?.() ?? this.#value }];
+    const value = this.#read === undefined ? this.#value : this.#read();
+    return value === undefined ? [] : [{ name, labels, value }];
   }
 }
 

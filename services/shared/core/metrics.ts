@@ -36,8 +36,8 @@ export interface Counter {
 
 export interface Gauge {
   set(value: number): void;
-  /** Reads the value when somebody asks, instead of being told. */
-  follow(read: () => number): void;
+  /** Reads the value when somebody asks, instead of being told; the series is left out while there is none. */
+  follow(read: () => number | undefined): void;
 }
 
 export interface Histogram {

@@ -1,4 +1,5 @@
-export type Kernel = (...facts: number[]) => void;
+/** Gives a number where its function has one to give. */
+export type Kernel = (...facts: number[]) => number | undefined;
 
 export interface KernelMemory {
   readonly buffer: ArrayBuffer;

@@ -5,6 +5,7 @@ import { createPlatformaticTopicReader } from '#shared/bus/kafka/platformatic/pl
 import { serviceTopics } from '#shared/bus/topics';
 import type { SampledFrame } from '#shared/core/frame';
 import { createMetricStore } from '#shared/core/metric-store';
+import { systemClock } from '#shared/runtime/system-clock';
 import { driftStates } from '../../../cli/service/drift-states.ts';
 import { createInferenceWorker } from '../../../cli/service/inference-worker.ts';
 import type { ServiceConnection } from '../../../cli/service/service-connection.ts';
@@ -72,7 +73,7 @@ type Topics = ServiceConnection['topics'];
 function startWorker(common: { topics: Topics } & Pick<ServiceConnection, 'openReader' | 'serdes'>) {
   const bus = openTestBus('platformatic', brokers);
   const metrics = createMetricStore();
-  const drift = createDriftWatch({ windowMs, logger: silentLogger, metrics });
+  const drift = createDriftWatch({ windowMs, clock: systemClock, logger: silentLogger, metrics });
   const connection: ServiceConnection = {
     ...{ ...common, bus, waitsFor: undefined },
     ready: () => Promise.resolve(),

@@ -28,7 +28,7 @@ async function start(options: TestApiOptions = {}) {
 /** A frame and its result, as they come by in a run. */
 function emit(hub: LiveHub, frameSeq: number, jpeg = Buffer.from(`jpeg-${frameSeq}`)) {
   const record = makeDetectionFrame({ header: { camera_id: 'door', frame_seq: frameSeq } });
-  hub.addPicture({ cameraId: 'door', epoch: 1, frameSeq }, Promise.resolve(jpeg));
+  hub.addPicture({ cameraId: 'door', epoch: 1, frameSeq }, jpeg);
   hub.addResult(record);
   return record;
 }

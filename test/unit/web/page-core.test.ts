@@ -3,7 +3,7 @@ import { curlLine, withoutPassword } from '../../../web/src/core/command-lines.t
 import { countStates, filterCameras } from '../../../web/src/core/filter-cameras.ts';
 import { gridWindow } from '../../../web/src/core/grid-window.ts';
 import { containedIn, fractionAt } from '../../../web/src/core/picture-fit.ts';
-import { hrefOf, parseRoute, tokenInHash } from '../../../web/src/core/routes.ts';
+import { filterInHash, hrefOf, noFilter, parseRoute, tokenInHash, wallHref } from '../../../web/src/core/routes.ts';
 import { LiveHistory } from '../../../web/src/core/series.ts';
 import type { Camera } from '../../../web/src/core/types.ts';
 import { withUser } from '../../../web/src/core/stream-url.ts';
@@ -81,6 +81,14 @@ describe('addresses of the page', () => {
   it('lead back to where they came from', () => {
     expect(parseRoute(hrefOf({ page: 'camera', cameraId: 'a/b' }))).toEqual({ page: 'camera', cameraId: 'a/b' });
   });
+
+  it.each([noFilter, { text: 'dock 7/b & #1?', state: '', tag: 'floor=2' }, { text: '', state: 'OFFLINE', tag: '' }])(
+    'hold how the wall is filtered: %o',
+    (filter) => {
+      expect(filterInHash(wallHref(filter))).toEqual(filter);
+      expect(parseRoute(wallHref(filter))).toEqual({ page: 'wall' });
+    },
+  );
 
   it('give the token of a link and none of others', () => {
     expect(tokenInHash('#token=abc%2Bd')).toBe('abc+d');

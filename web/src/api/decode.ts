@@ -11,6 +11,7 @@ import type {
   Token,
   Verdict,
 } from '../core/types.ts';
+import { clockText, stepText } from '../core/words.ts';
 import { number, numbers, text, time } from './read.ts';
 import type { Schemas } from './schemas.ts';
 
@@ -78,7 +79,7 @@ export function verdict({ verdict: from, cost, capacity, ...refusal }: VerdictAn
     usable,
     steps: [
       ...(from?.steps ?? []).map(({ step, ok, detail }): ProbeStep => {
-        return { name: step, outcome: ok ? 'ok' : 'failed', detail };
+        return { name: stepText(step), outcome: ok ? 'ok' : 'failed', detail };
       }),
       ...(from != null && usable ? factSteps(from) : []),
       ...(cost == null ? [] : [costStep(cost, capacity ?? undefined)]),
@@ -98,7 +99,7 @@ function factSteps(from: Schemas['ProbeVerdict']): readonly ProbeStep[] {
     ['Size', width === null ? undefined : `${width} × ${height ?? '?'}`],
     ['Frames per second', fps == null ? undefined : plain(fps)],
     ['Key frame every', keyframeMs === null ? undefined : `${(keyframeMs / 1000).toFixed(1)} s`],
-    ['Clock', from.clock_source],
+    ['Clock', clockText(from.clock_source)],
   ];
   return facts.flatMap(([name, detail]) => (detail == null ? [] : [{ name, outcome: 'ok' as const, detail }]));
 }

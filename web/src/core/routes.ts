@@ -1,3 +1,5 @@
+import type { CameraFilter } from './filter-cameras.ts';
+
 export type Route =
   | { readonly page: 'wall' }
   | { readonly page: 'camera'; readonly cameraId: string }
@@ -12,7 +14,7 @@ const plainPages = ['add', 'models', 'events', 'system', 'audit', 'tokens'] as c
 
 /** The page that a hash stands for; what is not known leads to the wall. */
 export function parseRoute(hash: string): Route {
-  const [first = '', second] = hash.replace(/^#\/?/, '').split('/');
+  const [first = '', second] = hash.replace(/^#\/?/, '').replace(/\?.*$/, '').split('/');
   if (first === 'cameras' && second !== undefined && second !== '')
     return { page: 'camera', cameraId: decodeOrSame(second) };
   const plain = plainPages.find((page) => page === first);
@@ -33,6 +35,21 @@ export function hrefOf(route: Route): string {
     case 'tokens':
       return `#/${route.page}`;
   }
+}
+
+export const noFilter: CameraFilter = { text: '', state: '', tag: '' };
+
+/** The wall as somebody looks at it: in the address, so that the way back from a camera, and a link that is sent to a colleague, lead to the same. */
+export function wallHref(filter: CameraFilter): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries({ q: filter.text, state: filter.state, tag: filter.tag }))
+    if (value !== '') query.set(name, value);
+  return query.size === 0 ? '#/' : `#/?${query.toString()}`;
+}
+
+export function filterInHash(hash: string): CameraFilter {
+  const query = new URLSearchParams(/\?(.*)$/.exec(hash)?.[1] ?? '');
+  return { text: query.get('q') ?? '', state: query.get('state') ?? '', tag: query.get('tag') ?? '' };
 }
 
 function decodeOrSame(text: string): string {

@@ -32,6 +32,30 @@ export function reasonSentence(camera: Camera): string {
   return reasonCode === 'NONE' || reasonCode === '' || reasonCode === 'UNKNOWN' ? '' : reasonCode.toLowerCase();
 }
 
+const stepWords: Readonly<Record<string, string>> = {
+  dns: 'Name and address',
+  tcp: 'Connection',
+  tls: 'Encryption',
+  auth: 'Sign-in',
+  describe: 'What the camera offers',
+  setup: 'Start of the stream',
+  stream: 'Pictures',
+};
+
+export function stepText(step: string): string {
+  return stepWords[step] ?? step;
+}
+
+const clockWords: Readonly<Record<string, string>> = {
+  RTCP_SR: 'the camera tells when each picture was taken',
+  ARRIVAL: 'pictures are dated as they arrive',
+  CONTAINER: 'as the file has it',
+};
+
+export function clockText(source: string | undefined): string | undefined {
+  return source === undefined ? undefined : clockWords[source];
+}
+
 export function durationText(ms: number): string {
   const seconds = Math.max(0, ms) / 1000;
   if (seconds < 1) return `${Math.round(Math.max(0, ms))} ms`;

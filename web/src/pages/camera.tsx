@@ -3,10 +3,11 @@ import { cameraPath, readCamera, removeCamera } from '../api/api.ts';
 import { listEvents } from '../api/events.ts';
 import { curlLine, eventsLine } from '../core/command-lines.ts';
 import { shownState } from '../core/filter-cameras.ts';
-import { hrefOf } from '../core/routes.ts';
+import { wallHref } from '../core/routes.ts';
 import { LiveHistory, type Series } from '../core/series.ts';
 import type { Camera, DetectedObject, FrameResult, Point } from '../core/types.ts';
 import { durationText, fpsText, reasonSentence, timeText } from '../core/words.ts';
+import { wallFilter } from '../state/route.ts';
 import { may } from '../state/session.ts';
 import { useLoaded } from '../state/use-loaded.ts';
 import { Chart } from '../ui/chart.tsx';
@@ -40,7 +41,11 @@ export function CameraPage({ cameraId }: { readonly cameraId: string }) {
           <h1>{cameraId}</h1>
         </header>
         <Problem problem={problem} />
-        {problem === undefined ? <p class="muted">Asking for the camera…</p> : <a href="#/">Back to all cameras</a>}
+        {problem === undefined ? (
+          <p class="muted">Asking for the camera…</p>
+        ) : (
+          <a href={wallHref(wallFilter.get())}>Back to the cameras</a>
+        )}
       </>
     );
   }
@@ -48,7 +53,7 @@ export function CameraPage({ cameraId }: { readonly cameraId: string }) {
   return (
     <>
       <header class="page-head">
-        <a class="back" href="#/">
+        <a class="back" href={wallHref(wallFilter.get())}>
           Cameras
         </a>
         <h1>{camera.name}</h1>
@@ -115,7 +120,7 @@ export function CameraPage({ cameraId }: { readonly cameraId: string }) {
           onClose={() => setRemoving(false)}
           onConfirm={async () => {
             await removeCamera(camera.id, camera.etag);
-            location.hash = hrefOf({ page: 'wall' });
+            location.hash = wallHref(wallFilter.get());
           }}
         >
           <p>Its stream is closed and its settings and shapes are deleted. Results that were written stay.</p>

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { listCameras, paths } from '../api/api.ts';
 import { curlLine } from '../core/command-lines.ts';
 import { countStates, filterCameras, shownState, type CameraFilter } from '../core/filter-cameras.ts';
@@ -6,7 +6,9 @@ import { gridWindow, type GridWindow } from '../core/grid-window.ts';
 import { hrefOf } from '../core/routes.ts';
 import type { Camera } from '../core/types.ts';
 import { durationText, fpsText, reasonSentence, stateText } from '../core/words.ts';
+import { changeWallFilter, leaveWall, returnToWall, wallFilter } from '../state/route.ts';
 import { may } from '../state/session.ts';
+import { useStore } from '../state/store.ts';
 import { useLoaded } from '../state/use-loaded.ts';
 import { CommandLine } from '../ui/command-line.tsx';
 import { LivePicture } from '../ui/live-picture.tsx';
@@ -25,7 +27,7 @@ const comesSoon: ReadonlySet<string> = new Set(['ONLINE', 'CONNECTING', 'UNKNOWN
 
 export function WallPage() {
   const { value: cameras, problem } = useLoaded(listCameras, refreshMs);
-  const [filter, setFilter] = useState<CameraFilter>({ text: '', state: '', tag: '' });
+  const filter = useStore(wallFilter);
   const shown = useMemo(() => filterCameras(cameras ?? [], filter), [cameras, filter]);
 
   if (cameras?.length === 0) return <FirstRun />;
@@ -41,7 +43,7 @@ export function WallPage() {
         ) : null}
       </header>
       <Problem problem={problem} />
-      <WallFilter cameras={cameras ?? []} filter={filter} onChange={setFilter} />
+      <WallFilter cameras={cameras ?? []} filter={filter} onChange={changeWallFilter} />
       {cameras === undefined ? (
         <p class="muted">Asking for the cameras…</p>
       ) : shown.length === 0 ? (
@@ -73,7 +75,10 @@ interface WallFilterProps {
 }
 
 function WallFilter({ cameras, filter, onChange }: WallFilterProps) {
-  const tags = useMemo(() => [...new Set(cameras.flatMap((camera) => camera.tags))].toSorted(), [cameras]);
+  const tags = useMemo(
+    () => [...new Set([...cameras.flatMap((camera) => camera.tags), filter.tag])].filter(Boolean).toSorted(),
+    [cameras, filter.tag],
+  );
   return (
     <form class="filter" role="search" onSubmit={(event) => event.preventDefault()}>
       <label>
@@ -89,7 +94,7 @@ function WallFilter({ cameras, filter, onChange }: WallFilterProps) {
         <span>State</span>
         <select value={filter.state} onChange={(event) => onChange({ ...filter, state: event.currentTarget.value })}>
           <option value="">All ({cameras.length})</option>
-          {countStates(cameras).map(([state, count]) => (
+          {withChosen(countStates(cameras), filter.state).map(([state, count]) => (
             <option key={state} value={state}>
               {stateText(state)} ({count})
             </option>
@@ -111,6 +116,11 @@ function WallFilter({ cameras, filter, onChange }: WallFilterProps) {
       )}
     </form>
   );
+}
+
+/** What is chosen stays in the list when the last camera of it is in another state. */
+function withChosen(counts: ReturnType<typeof countStates>, state: string): ReturnType<typeof countStates> {
+  return state === '' || counts.some(([one]) => one === state) ? counts : [...counts, [state, 0]];
 }
 
 function TileGrid({ cameras }: { readonly cameras: readonly Camera[] }) {
@@ -148,6 +158,22 @@ function TileGrid({ cameras }: { readonly cameras: readonly Camera[] }) {
       watcher.disconnect();
     };
   }, [cameras.length]);
+
+  const isPlaced = view !== undefined;
+  useLayoutEffect(() => {
+    if (!isPlaced) return undefined;
+    // The grid has its height now, whichever tiles are in it.
+    let scrolledPx = returnToWall();
+    window.scrollTo(0, scrolledPx);
+    const keep = (): void => {
+      scrolledPx = window.scrollY;
+    };
+    window.addEventListener('scroll', keep, { passive: true });
+    return () => {
+      window.removeEventListener('scroll', keep);
+      leaveWall(scrolledPx);
+    };
+  }, [isPlaced]);
 
   const columns = view?.columns ?? 1;
   const tiles = view === undefined ? [] : cameras.slice(view.first, view.end);

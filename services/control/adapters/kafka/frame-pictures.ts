@@ -82,7 +82,7 @@ export class FramePictures {
       partition,
       (cameraId) => hub.wantsPicture(cameraId),
       ({ value: frame }) => {
-        if (frame?.image?.format === 'jpeg') hub.addPicture(frame, Promise.resolve(frame.image.data));
+        if (frame?.image?.format === 'jpeg') hub.addPicture(frame, frame.image.data);
       },
       stop.signal,
     );

@@ -323,12 +323,17 @@ export class KafkaSubscription implements Subscription {
     await this.#options.prepare(ledgers.map((ledger) => ledger.partition));
     const isNew = ledgers.some((ledger) => committed.get(ledger.partition) === undefined);
     const ends = isNew ? await this.#options.driver.admin.offsets(this.#options.topic) : undefined;
+    /** Offset that each begins at. */
+    const positions: Record<number, number> = {};
     for (const ledger of ledgers) {
       if (ledger.dropped || this.#stopped) continue;
       const offset = committed.get(ledger.partition) ?? ends?.get(ledger.partition)?.first ?? 0n;
       ledger.start(offset);
       membership.start(ledger.partition, offset);
+      positions[ledger.partition] = Number(offset);
     }
+    const { group, topic, logger } = this.#options;
+    logger.info({ group, topic, positions }, 'partitions started');
   }
 
   #fetched({ partition, records, nextOffset, highWatermark }: FetchedRecords): void {

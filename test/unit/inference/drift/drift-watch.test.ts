@@ -30,7 +30,13 @@ test('a drift is a metric, one line of the log, and told to whoever keeps events
   const logger = createLogKeeper();
   const told: DriftChange[] = [];
   const windowMs = 8_000;
-  const watch = createDriftWatch({ windowMs, logger, metrics, onChange: (change) => told.push(change) });
+  const watch = createDriftWatch({
+    windowMs,
+    clock: machineClock,
+    logger,
+    metrics,
+    onChange: (change) => told.push(change),
+  });
   for (let timeMs = 0; timeMs < 4 * windowMs; timeMs += 10) {
     const brightness = timeMs < windowMs ? 150 : 30;
     watch.add({ cameraId: 'door', modelDigest: 'a', timeMs, objects: [], brightness });
@@ -43,7 +49,7 @@ test('a drift is a metric, one line of the log, and told to whoever keeps events
 
 test('figures of a camera that another process follows from now on are not shown any more', () => {
   const metrics = createMetricStore();
-  const watch = createDriftWatch({ windowMs: 8_000, logger: createLogKeeper(), metrics });
+  const watch = createDriftWatch({ windowMs: 8_000, clock: machineClock, logger: createLogKeeper(), metrics });
   for (let timeMs = 0; timeMs < 24_000; timeMs += 10)
     for (const cameraId of ['door', 'gate'])
       watch.add({ cameraId, modelDigest: 'a', timeMs, objects: [], brightness: 90 });
@@ -52,6 +58,27 @@ test('figures of a camera that another process follows from now on are not shown
   expect(text).toContain('camera="gate"');
   expect(text).not.toContain('camera="door"');
   expect(watch.states().map(({ camera_id: id }) => id)).toEqual(['gate']);
+});
+
+test('figures of a camera that gives no frames any more are not shown for long, and are again when it does', () => {
+  const metrics = createMetricStore();
+  let nowMs = 0;
+  const clock = { ...machineClock, monotonicMs: () => nowMs };
+  const watch = createDriftWatch({ windowMs: 8_000, clock, logger: createLogKeeper(), metrics });
+  const shown = (): string[] =>
+    ['door', 'gate'].filter((id) => renderPrometheusText(metrics.snapshot()).includes(`camera="${id}"`));
+  const see = (cameraId: string): void => {
+    nowMs += 10;
+    watch.add({ cameraId, modelDigest: 'a', timeMs: nowMs, objects: [], brightness: 90 });
+  };
+  while (nowMs < 40_000) ['door', 'gate'].forEach(see);
+  expect(shown()).toEqual(['door', 'gate']);
+  nowMs += 10 * 60_000;
+  see('gate');
+  nowMs += 10 * 60_000;
+  expect(shown()).toEqual(['gate']);
+  see('door');
+  expect(shown()).toEqual(['door', 'gate']);
 });
 
 test('a run goes on with the reference of the run before it; a file that cannot be read costs the memory, not the run', async () => {
