@@ -29,7 +29,8 @@ export class PresenceLeases implements LeaseStore {
   readonly #others = new Map<string, Member>();
   readonly #held = new Set<string>();
   #readTo = -1;
-  #echo: { readonly offset: number; readonly resolve: () => void } | null = null;
+  /** Words of ours that have not been read back. */
+  readonly #echoes = new Set<{ readonly offset: number; readonly resolve: () => void }>();
   #owner: string | null = null;
   #ttlMs = 0;
   #isTroubled = false;
@@ -47,7 +48,7 @@ export class PresenceLeases implements LeaseStore {
       else this.#others.set(id, { cameras: new Set(presence.cameras), heardMs });
     }
     this.#readTo = offset;
-    if (this.#echo !== null && offset >= this.#echo.offset) this.#echo.resolve();
+    for (const echo of this.#echoes) if (offset >= echo.offset) echo.resolve();
   }
 
   async announce(owner: string, ttlMs: number): Promise<readonly string[]> {
@@ -111,7 +112,8 @@ export class PresenceLeases implements LeaseStore {
     const offset = await publish({ instance_id: owner, time: clock.nowUs(), is_leaving: isLeaving, cameras, version });
     if (isLeaving || this.#readTo >= offset) return;
     const read = Promise.withResolvers<void>();
-    this.#echo = { offset, resolve: read.resolve };
+    const echo = { offset, resolve: read.resolve };
+    this.#echoes.add(echo);
     const limit = new AbortController();
     const late = clock.sleep(echoTimeoutMs, limit.signal).then(
       () => 'late' as const,
@@ -119,6 +121,7 @@ export class PresenceLeases implements LeaseStore {
     );
     const outcome = await Promise.race([read.promise, late]);
     limit.abort();
+    this.#echoes.delete(echo);
     if (outcome === 'late') {
       throw new AppError('SIGHTLINE_KAFKA_STALLED', 'what the ingests tell each other cannot be read', {
         retryable: true,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { IngestPresence } from '#schemas';
 import { AppError } from '#shared/core/errors';
 import { PresenceLeases } from '../../../services/ingest/core/presence-leases.ts';
-import { ManualClock } from '../../support/ingest-doubles.ts';
+import { ManualClock, settle } from '../../support/ingest-doubles.ts';
 
 const ttlMs = 3_000;
 
@@ -123,5 +123,21 @@ describe('leases by presence', () => {
     setAway(false);
     expect(await two.announce('two', ttlMs)).toContain('one');
     expect(await two.acquire('gate')).toBe(false);
+  });
+
+  test('cameras that are given back at once, in the middle of a round, are each told when their word was read back', async () => {
+    const clock = new ManualClock();
+    const told: IngestPresence[] = [];
+    const leases = new PresenceLeases({
+      publish: (presence) => Promise.resolve(told.push(presence) - 1),
+      version: '0',
+      clock,
+    });
+    for (const name of ['gate', 'yard']) await leases.acquire(name);
+    const words = [leases.announce('one', ttlMs), leases.release('gate', 'one'), leases.release('yard', 'one')];
+    await settle();
+    for (const [offset, presence] of told.entries()) leases.heard(presence, offset, 0);
+    await Promise.all(words);
+    expect(told.at(-1)?.cameras).toEqual([]);
   });
 });
