@@ -98,9 +98,10 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     const scrolledPx = 900;
     for (const back of [() => page.getByRole('link', { name: 'Cameras' }).last().click(), () => page.goBack()]) {
       await page.locator('.tile').first().waitFor();
-      await page.evaluate(`window.scrollTo(0, ${scrolledPx})`);
+      // At once, so that the page does not hear of the scrolling before the click.
       await page.evaluate(
-        "[...document.querySelectorAll('.tile a')].find((link) => link.getBoundingClientRect().top > 0).click()",
+        `window.scrollTo(0, ${scrolledPx});
+         [...document.querySelectorAll('.tile a')].find((link) => link.getBoundingClientRect().top > 0).click()`,
       );
       await page.getByRole('heading', { name: 'Status' }).waitFor();
       await back();

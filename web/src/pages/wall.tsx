@@ -169,8 +169,11 @@ function TileGrid({ cameras }: { readonly cameras: readonly Camera[] }) {
       scrolledPx = window.scrollY;
     };
     window.addEventListener('scroll', keep, { passive: true });
+    // Word of scrolling comes with the next picture of the screen; whoever is quicker leaves by a click.
+    window.addEventListener('click', keep, { capture: true });
     return () => {
       window.removeEventListener('scroll', keep);
+      window.removeEventListener('click', keep, { capture: true });
       leaveWall(scrolledPx);
     };
   }, [isPlaced]);

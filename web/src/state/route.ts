@@ -14,6 +14,8 @@ export function followAddress(): void {
     route.set(next);
   };
   window.addEventListener('hashchange', take);
+  // The wall knows better where it was left: the browser's place is of another moment where somebody was quick.
+  history.scrollRestoration = 'manual';
   take();
 }
 
