@@ -6,6 +6,33 @@ import type {
   KafkaDriver,
   KafkaTransactions,
 } from '../../services/shared/bus/kafka/kafka-driver.ts';
+import { defaultKafkaTuning } from '../../services/shared/bus/kafka/kafka-settings.ts';
+import { KafkaSubscription } from '../../services/shared/bus/kafka/kafka-subscription.ts';
+import { silentLogger } from './kafka-buses.ts';
+
+export const scriptedTuning = { ...defaultKafkaTuning, sessionTimeoutMs: 1_500, transactionLingerMs: 1 };
+
+/** A subscription of the group's one topic, in transactions; it puts nothing out. */
+export function subscriptionTo(
+  group: ScriptedGroup,
+  prepare: (partitions: readonly number[]) => Promise<void> = () => Promise.resolve(),
+): KafkaSubscription {
+  return new KafkaSubscription({
+    driver: group.driver,
+    tuning: scriptedTuning,
+    logger: silentLogger,
+    topic: 'numbers',
+    group: 'workers',
+    maxInFlight: 8,
+    maxInFlightPerKey: 8,
+    commit: 'transactions',
+    reached: 'committed',
+    prepare,
+    handle: () => Promise.resolve([]),
+    write: () => Promise.resolve(),
+    wrote: () => undefined,
+  });
+}
 
 /** The records of offsets `from` to before `to`. */
 export function records(from: number, to: number): IncomingRecord[] {

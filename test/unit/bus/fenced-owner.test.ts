@@ -1,32 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { KafkaSubscription } from '../../../services/shared/bus/kafka/kafka-subscription.ts';
-import { defaultKafkaTuning } from '../../../services/shared/bus/kafka/kafka-settings.ts';
+import type { KafkaSubscription } from '../../../services/shared/bus/kafka/kafka-subscription.ts';
 import { AppError, toAppError } from '../../../services/shared/core/errors.ts';
-import { silentLogger } from '../../support/kafka-buses.ts';
-import { records, ScriptedGroup } from '../../support/scripted-kafka-group.ts';
-
-const tuning = { ...defaultKafkaTuning, sessionTimeoutMs: 1_500, transactionLingerMs: 1 };
+import { records, ScriptedGroup, subscriptionTo } from '../../support/scripted-kafka-group.ts';
 
 function fenced(): AppError {
   return new AppError('SIGHTLINE_KAFKA_FENCED', 'another has opened the transactional id', { retryable: true });
 }
 
 async function subscribe(group: ScriptedGroup): Promise<KafkaSubscription> {
-  const subscription = new KafkaSubscription({
-    driver: group.driver,
-    tuning,
-    logger: silentLogger,
-    topic: 'numbers',
-    group: 'workers',
-    maxInFlight: 8,
-    maxInFlightPerKey: 8,
-    commit: 'transactions',
-    reached: 'committed',
-    prepare: () => Promise.resolve(),
-    handle: () => Promise.resolve([]),
-    write: () => Promise.resolve(),
-    wrote: () => undefined,
-  });
+  const subscription = subscriptionTo(group);
   await subscription.open();
   return subscription;
 }

@@ -1,30 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { defaultKafkaTuning } from '../../../services/shared/bus/kafka/kafka-settings.ts';
-import { KafkaSubscription } from '../../../services/shared/bus/kafka/kafka-subscription.ts';
 import { AppError } from '../../../services/shared/core/errors.ts';
-import { silentLogger } from '../../support/kafka-buses.ts';
-import { records, ScriptedGroup } from '../../support/scripted-kafka-group.ts';
+import { records, ScriptedGroup, scriptedTuning, subscriptionTo } from '../../support/scripted-kafka-group.ts';
 
 const away = new AppError('SIGHTLINE_KAFKA_UNREACHABLE', 'no broker answers', { retryable: true });
-const { joinTimeoutMs } = defaultKafkaTuning;
-
-function subscriptionTo(group: ScriptedGroup): KafkaSubscription {
-  return new KafkaSubscription({
-    driver: group.driver,
-    tuning: { ...defaultKafkaTuning, transactionLingerMs: 1 },
-    logger: silentLogger,
-    topic: 'numbers',
-    group: 'workers',
-    maxInFlight: 8,
-    maxInFlightPerKey: 8,
-    commit: 'transactions',
-    reached: 'committed',
-    prepare: () => Promise.resolve(),
-    handle: () => Promise.resolve([]),
-    write: () => Promise.resolve(),
-    wrote: () => undefined,
-  });
-}
+const { joinTimeoutMs } = scriptedTuning;
 
 describe('a group whose broker is away', () => {
   beforeEach(() => {

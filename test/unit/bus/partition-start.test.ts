@@ -1,26 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { KafkaSubscription } from '../../../services/shared/bus/kafka/kafka-subscription.ts';
-import { defaultKafkaTuning } from '../../../services/shared/bus/kafka/kafka-settings.ts';
 import { AppError } from '../../../services/shared/core/errors.ts';
-import { silentLogger } from '../../support/kafka-buses.ts';
-import { records, ScriptedGroup } from '../../support/scripted-kafka-group.ts';
+import { records, ScriptedGroup, subscriptionTo } from '../../support/scripted-kafka-group.ts';
 
 async function subscribe(group: ScriptedGroup, prepare: (partitions: readonly number[]) => Promise<void>) {
-  const subscription = new KafkaSubscription({
-    driver: group.driver,
-    tuning: { ...defaultKafkaTuning, sessionTimeoutMs: 1_500, transactionLingerMs: 1 },
-    logger: silentLogger,
-    topic: 'numbers',
-    group: 'workers',
-    maxInFlight: 8,
-    maxInFlightPerKey: 8,
-    commit: 'transactions',
-    reached: 'committed',
-    prepare,
-    handle: () => Promise.resolve([]),
-    write: () => Promise.resolve(),
-    wrote: () => undefined,
-  });
+  const subscription = subscriptionTo(group, prepare);
   await subscription.open();
   return subscription;
 }

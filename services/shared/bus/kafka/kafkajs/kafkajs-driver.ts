@@ -225,7 +225,8 @@ class KafkajsMembership implements GroupMembership {
 
   /** Stable though the request does not ask for it: the caller holds the partitions' transactional ids, so nothing is pending. */
   async committed(partitions: readonly number[]): Promise<ReadonlyMap<number, bigint | undefined>> {
-    return positionsOf(partitions, await this.#committed(this.#group, this.#topic));
+    const all = await this.#committed(this.#group, this.#topic);
+    return new Map(partitions.map((partition) => [partition, all.get(partition)]));
   }
 
   start(partition: number, offset: bigint): void {
@@ -258,22 +259,6 @@ class KafkajsMembership implements GroupMembership {
     this.#closing ??= guard('leave the group', () => this.#consumer.disconnect());
     return this.#closing;
   }
-}
-
-/**
- * The positions of these partitions out of what the client found. Just after a broker came back the client may know of no partition of the topic,
- * asks for none, and gives an empty answer (seen in half of the restarts). Taken for "no position yet", all records would be done again.
- */
-export function positionsOf(
-  partitions: readonly number[],
-  found: ReadonlyMap<number, bigint | undefined>,
-): ReadonlyMap<number, bigint | undefined> {
-  const missing = partitions.filter((partition) => !found.has(partition));
-  if (missing.length > 0) {
-    const words = `no answer for the positions of partitions ${missing.join(', ')}`;
-    throw new AppError('SIGHTLINE_KAFKA_FAILED', words, { retryable: true });
-  }
-  return new Map(partitions.map((partition) => [partition, found.get(partition)]));
 }
 
 async function joinGroup(
