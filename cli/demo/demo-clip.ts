@@ -30,6 +30,8 @@ export interface DemoClipOptions {
   readonly mayFetch: boolean;
   /** Public home of the clip and its sha256. */
   readonly download?: DownloadSource;
+  /** Where Debian's opencv-doc, if it is installed, has its clip. */
+  readonly debianClip?: string;
 }
 
 export interface DownloadSource {
@@ -100,7 +102,8 @@ async function download(url: string, target: string): Promise<void> {
 }
 
 async function fromDebian(options: DemoClipOptions): Promise<DemoClip | undefined> {
-  if (await isFile(debianClip)) return { path: debianClip, description: debianClipCredit };
+  const installed = options.debianClip ?? debianClip;
+  if (await isFile(installed)) return { path: installed, description: debianClipCredit };
   const kept = path.join(options.cacheDir, 'demo-vtest.avi');
   const clip: DemoClip = { path: kept, description: debianClipCredit };
   if (await isFile(kept)) return clip;

@@ -33,6 +33,8 @@ async function options(overrides: Partial<DemoClipOptions> = {}): Promise<DemoCl
     ffmpegPath: process.env['SIGHTLINE_FFMPEG'] ?? 'ffmpeg',
     logger: silent,
     mayFetch: false,
+    // Whether this machine has opencv-doc is no matter of the test.
+    debianClip: path.join(cacheDir, 'not-installed.avi'),
     ...overrides,
   };
 }
@@ -57,6 +59,16 @@ describe('demo clip', () => {
     const clip = await findDemoClip(given);
     expect(await readFile(clip.path)).toEqual(clipBytes);
     expect(await findDemoClip({ ...given, mayFetch: false })).toEqual(clip);
+  });
+
+  it("takes the clip of Debian's opencv-doc where that is installed", async () => {
+    const given = await options();
+    const debianClip = path.join(given.cacheDir, 'vtest.avi');
+    await writeFile(debianClip, clipBytes);
+    expect(await findDemoClip({ ...given, debianClip })).toMatchObject({
+      path: debianClip,
+      description: expect.stringContaining('opencv-doc') as string,
+    });
   });
 
   it('draws its own scene where no clip can be had, and keeps it', async () => {
