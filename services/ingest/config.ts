@@ -2,6 +2,8 @@
 export interface IngestConfig {
   /** Frames of one camera that wait for whoever takes them. More would only make live results later. */
   readonly queueCapacity: number;
+  /** The same for a file that waits, where age does not matter: many, so that ffmpeg works in bursts and its caches stay warm. */
+  readonly fileQueueCapacity: number;
   readonly reconnect: {
     readonly firstDelayMs: number;
     readonly longestDelayMs: number;
@@ -13,6 +15,7 @@ export interface IngestConfig {
 
 export const ingestDefaults: IngestConfig = {
   queueCapacity: 4,
+  fileQueueCapacity: 32,
   reconnect: { firstDelayMs: 1_000, longestDelayMs: 60_000, stableAfterMs: 30_000 },
   closeTimeoutMs: 5_000,
 };

@@ -83,6 +83,7 @@ export function createIngestService(options: IngestServiceOptions): IngestServic
       logger: options.logger.child({ camera: camera.id }),
       reconnectPlan: new ReconnectPlan({ ...config.reconnect, random: options.random }),
       queueCapacity: config.queueCapacity,
+      fileQueueCapacity: config.fileQueueCapacity,
       onOutcome: ofCamera.onOutcome,
       onDecodeErrors: ofCamera.onDecodeErrors,
       onReconnect: ofCamera.onReconnect,

@@ -28,6 +28,7 @@ export interface CameraSupervisorOptions {
   readonly producer: ProducerRecord;
   readonly reconnectPlan: ReconnectPlan;
   readonly queueCapacity: number;
+  readonly fileQueueCapacity: number;
   /** See FrameHandoverOptions. */
   readonly isBusTroubled?: () => boolean;
   readonly onOutcome: (outcome: FrameOutcome) => void;
@@ -284,7 +285,7 @@ export class CameraSupervisor {
   }
 
   #createHandover(): FrameHandover {
-    const { camera, publishFrame, pool, clock, queueCapacity, isBusTroubled } = this.#options;
+    const { camera, publishFrame, pool, clock, isBusTroubled } = this.#options;
     const waits = waitsForReader(camera);
     const handover = new FrameHandover({
       cameraId: camera.id,
@@ -294,7 +295,7 @@ export class CameraSupervisor {
       tags: camera.tags,
       filter: camera.filter === 'auto' ? new FrameFilter() : null,
       waits,
-      queueCapacity,
+      queueCapacity: waits ? this.#options.fileQueueCapacity : this.#options.queueCapacity,
       maxAgeMs: waits ? null : camera.maxAgeMs,
       pool,
       clock,

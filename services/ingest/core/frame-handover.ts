@@ -18,7 +18,7 @@ export interface FrameHandoverOptions {
   readonly tags: Readonly<Record<string, string>>;
   /** Null keeps every frame. */
   readonly filter: FrameFilter | null;
-  /** True: the source waits while the queue is full and nothing is dropped. False: the newest wins. */
+  /** True: the source waits from when the queue is full until it is nearly empty, and nothing is dropped. False: the newest wins. */
   readonly waits: boolean;
   readonly queueCapacity: number;
   /** Null for frames that nobody loses interest in. */
@@ -37,6 +37,9 @@ export interface FrameHandoverOptions {
 export type FrameOutcome =
   | { readonly kind: 'received' | 'filtered' | 'handed-on' }
   | { readonly kind: 'dropped'; readonly reason: DropReason; readonly cause?: unknown };
+
+/** A source that waits goes on when this share of the queue is left, and then in one go until it is full again. */
+const refillAt = 1 / 8;
 
 interface WaitingFrame {
   readonly kept: KeptFrame;
@@ -136,7 +139,7 @@ export class FrameHandover {
 
   async #pump(): Promise<void> {
     for (let waiting = this.#queue.take(); waiting !== undefined; waiting = this.#queue.take()) {
-      this.#giveRoom();
+      if (this.#queue.size <= this.#queue.capacity * refillAt) this.#giveRoom();
       await this.#handOn(waiting);
     }
     this.#pumping = null;

@@ -294,7 +294,7 @@ describe.skipIf(isSkipped)('the services over Kafka', () => {
       ({ accounting }) => accounting.drops_by_reason.bus_unavailable ?? 0,
     );
     expect(drops.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(5);
-  });
+  }, 120_000);
 
   it.skipIf(!hasRtspServer())(
     'take a camera over HTTP, show who reads it, its results and its picture, and say when nobody reads it any more',

@@ -170,31 +170,56 @@ describe('ingest of a live camera', () => {
 });
 
 describe('ingest of a file until its end', () => {
+  const config = { fileQueueCapacity: 8 };
+
   test('makes the source wait instead of dropping a frame', async () => {
     const gate = Promise.withResolvers<void>();
-    const run = await startedIngest({ cameras: [file], publishFrame: () => gate.promise });
+    const run = await startedIngest({ cameras: [file], config, publishFrame: () => gate.promise });
     const waits: (Promise<void> | undefined)[] = [];
-    for (let index = 0; index < 5; index++) waits.push(run.latest().sink.frame(grayFrame(index * 200)));
-    expect(waits.map((wait) => wait !== undefined)).toEqual([false, false, false, false, true]);
+    for (let index = 0; index < 9; index++) waits.push(run.latest().sink.frame(grayFrame(index * 200)));
+    expect(waits.map((wait) => wait !== undefined)).toEqual([...new Array<boolean>(8).fill(false), true]);
     gate.resolve();
     await waits.at(-1);
     run.latest().end(ended);
     await run.service.finished;
-    expect(run.frames.map(({ frameSeq }) => frameSeq)).toEqual([1, 2, 3, 4, 5]);
+    expect(run.frames.map(({ frameSeq }) => frameSeq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(run.frames.every(({ deadlineMs }) => deadlineMs === null)).toBe(true);
-    expect(run.statuses.at(-1)).toMatchObject({ state: 'ENDED', reason_code: 'END_OF_STREAM', frame_seq: 5 });
+    expect(run.statuses.at(-1)).toMatchObject({ state: 'ENDED', reason_code: 'END_OF_STREAM', frame_seq: 9 });
+  });
+
+  test('lets the source go on only when the queue is nearly empty, so that it works in bursts', async () => {
+    const takers: (() => void)[] = [];
+    const publishFrame = (): Promise<void> => new Promise((resolve) => takers.push(resolve));
+    const run = await startedIngest({ cameras: [file], config, publishFrame });
+    let mayGoOn = false;
+    for (let index = 0; index < 9; index++)
+      void run
+        .latest()
+        .sink.frame(grayFrame(index * 200))
+        ?.then(() => (mayGoOn = true));
+    const goOnAfter: boolean[] = [];
+    for (let taken = 0; taken < 8; taken++) {
+      takers.shift()?.();
+      await settle();
+      goOnAfter.push(mayGoOn);
+    }
+    // One of eight is left when the seventh was taken.
+    expect(goOnAfter).toEqual([false, false, false, false, false, false, true, true]);
+    takers.shift()?.();
+    run.latest().end(ended);
+    await run.service.finished;
   });
 
   test('does not take its own waiting for a stalled source', async () => {
     const gate = Promise.withResolvers<void>();
-    const run = await startedIngest({ cameras: [file], publishFrame: () => gate.promise });
-    for (let index = 0; index < 5; index++) void run.latest().sink.frame(grayFrame(index * 200));
+    const run = await startedIngest({ cameras: [file], config, publishFrame: () => gate.promise });
+    for (let index = 0; index < 9; index++) void run.latest().sink.frame(grayFrame(index * 200));
     await run.clock.advance(60_000);
     expect(run.latest().signal.aborted).toBe(false);
     gate.resolve();
     run.latest().end(ended);
     await run.service.finished;
-    expect(run.frames).toHaveLength(5);
+    expect(run.frames).toHaveLength(9);
   });
 
   test('keeps exact counts with the filter on, to the last filtered frame', async () => {
