@@ -11,6 +11,7 @@ import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { AppError } from '#shared/core/errors';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { benchEmbedded, embeddedText } from './embedded-bench.ts';
 import type { BenchSettings } from './limit.ts';
@@ -61,6 +62,10 @@ try {
   const ffmpeg = process.env['SIGHTLINE_FFMPEG'] ?? 'ffmpeg';
   const settings: BenchSettings = { root, work, ffmpeg, model, fps, repeats, python: findPython(), say };
   await (options.kafka ? overKafka(settings) : embedded(settings));
+} catch (error) {
+  if (!(error instanceof AppError)) throw error;
+  process.stderr.write(`${error.code}: ${error.message}\n${error.action}\n`);
+  process.exitCode = 1;
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
