@@ -32,17 +32,17 @@ def produce(data: str, seed: int, more_clips: list[str], out: multiprocessing.Qu
     clips = [root / "videos" / name for name in TRAIN_CLIPS] + [Path(name) for name in more_clips]
     groups = samples.read_photos(root / "train" / "images")
     groups["clips"] = [picture for clip in clips for picture in samples.read_clip(clip)]
-    onlooker = samples.load_teacher(root / "models" / "yolox_nano.onnx", 416, features=False)
-    for pictures in groups.values():
-        for picture in pictures:
-            picture.look(onlooker, 416)
+    # Larger than the photos are: small things are seen better so, and what is seen for sure is held to be there at all sizes.
+    onlooker = samples.load_teacher(root / "models" / "yolox_nano.onnx", 608, features=False)
+    for picture in (picture for pictures in groups.values() for picture in pictures if not picture.whole):
+        picture.look(onlooker, 608)
     pool = samples.Pool(groups)
     teacher = samples.load_teacher(root / "models" / "yolox_nano.onnx")
     rng = random.Random(seed)
     np.random.seed(seed)
     while True:
-        picture = samples.augmented(pool, rng)
-        out.put((picture, samples.teach(teacher, picture)))
+        canvas = samples.augmented(pool, rng)
+        out.put((canvas.pixels, samples.teach(teacher, canvas)))
 
 
 # Held out for judging: one-by-one-person-detection, worker-zone, face-demographics.
