@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from network import grid
+
 SIZE = 256
 FULL = 368
 PAD = 114
@@ -200,9 +202,9 @@ def focus(canvas: Canvas, shown: Picture, thing: Thing, rng: random.Random) -> N
     """The part of the picture around `thing`, scaled so that the thing gets a random size, at a random place of the canvas."""
     x, y, w, h = thing[1:5]
     picture = shown.pixels
-    wanted = math.exp(rng.uniform(math.log(12), math.log(SIZE * 0.85)))
+    wanted_size = math.exp(rng.uniform(math.log(12), math.log(SIZE * 0.85)))
     # Not smaller than fits: things as small as that come with the mosaics, and a canvas of padding teaches nothing.
-    scale = min(max(wanted / max(w, h, 1), 0.75 * SIZE / max(picture.shape[:2])), 2.5)
+    scale = min(max(wanted_size / max(w, h, 1), 0.75 * SIZE / max(picture.shape[:2])), 2.5)
     stretch = rng.uniform(0.85, 1.18)
     middle_x = rng.uniform(0.2, 0.8) * SIZE if w * scale < SIZE * 0.6 else SIZE / 2
     middle_y = rng.uniform(0.2, 0.8) * SIZE if h * scale < SIZE * 0.6 else SIZE / 2
@@ -288,17 +290,7 @@ def augmented(pool: Pool, rng: random.Random) -> Canvas:
     return canvas
 
 
-def cells_of(size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """Column and row of every cell [cells, 2], and its stride [cells, 1]."""
-    cells, strides = [], []
-    for stride in (8, 16, 32):
-        rows, columns = np.mgrid[: size // stride, : size // stride]
-        cells.append(np.stack((columns, rows), -1).reshape(-1, 2))
-        strides.append(np.full((rows.size, 1), stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
-
-
-CELLS, CELL_STRIDES = cells_of()
+CELLS, CELL_STRIDES = (part.numpy() for part in grid(SIZE, SIZE))
 
 
 def teach(session: onnxruntime.InferenceSession, canvas: Canvas) -> np.ndarray:
@@ -342,7 +334,8 @@ def put_right(boxes: np.ndarray, scores: np.ndarray, canvas: Canvas) -> None:
             stride = 8 if size.max() < 48 else 16 if size.max() < 112 else 32
             far = np.abs(at - centre).sum(1) + np.where(CELL_STRIDES[:, 0] == stride, 0, 1e6)
             chosen = np.array([far.argmin()])
-        wish = 0.8 * worth[chosen] / max(worth[chosen].max(), 1e-6) if worth[chosen].max() > 0 else np.full(len(chosen), 0.6)
+        most = worth[chosen].max()
+        wish = 0.8 * worth[chosen] / most if most > 0 else 0.6
         boxes[chosen, :2] = centre / CELL_STRIDES[chosen] - CELLS[chosen]
         boxes[chosen, 2:] = np.log(size / CELL_STRIDES[chosen])
         others = scores[chosen].copy()

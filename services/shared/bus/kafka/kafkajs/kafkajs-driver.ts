@@ -225,8 +225,7 @@ class KafkajsMembership implements GroupMembership {
 
   /** Stable though the request does not ask for it: the caller holds the partitions' transactional ids, so nothing is pending. */
   async committed(partitions: readonly number[]): Promise<ReadonlyMap<number, bigint | undefined>> {
-    const all = await this.#committed(this.#group, this.#topic);
-    return new Map(partitions.map((partition) => [partition, all.get(partition)]));
+    return positionsOf(partitions, await this.#committed(this.#group, this.#topic));
   }
 
   start(partition: number, offset: bigint): void {
@@ -259,6 +258,19 @@ class KafkajsMembership implements GroupMembership {
     this.#closing ??= guard('leave the group', () => this.#consumer.disconnect());
     return this.#closing;
   }
+}
+
+/** The positions of these partitions. One that the client left out of its answer is not one without a position: its records would be done again. */
+export function positionsOf(
+  partitions: readonly number[],
+  found: ReadonlyMap<number, bigint | undefined>,
+): ReadonlyMap<number, bigint | undefined> {
+  const missing = partitions.filter((partition) => !found.has(partition));
+  if (missing.length > 0) {
+    const words = `no answer for the positions of partitions ${missing.join(', ')}`;
+    throw new AppError('SIGHTLINE_KAFKA_FAILED', words, { retryable: true });
+  }
+  return new Map(partitions.map((partition) => [partition, found.get(partition)]));
 }
 
 async function joinGroup(
