@@ -34,7 +34,7 @@ function loadSchema(name: SchemaName, version: number, file: string): SchemaEntr
 
 /** The current version of every record that we write. */
 export const schemas: Readonly<Record<SchemaName, SchemaEntry>> = {
-  'detection-frame': loadSchema('detection-frame', 1, './detection-frame.avsc'),
+  'detection-frame': loadSchema('detection-frame', 2, './detection-frame.avsc'),
   'camera-status': loadSchema('camera-status', 1, './camera-status.avsc'),
   frame: loadSchema('frame', 1, './frame.avsc'),
   'camera-claim': loadSchema('camera-claim', 1, './camera-claim.avsc'),

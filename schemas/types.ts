@@ -64,6 +64,19 @@ export interface DetectedObjectRecord {
   readonly class_name: string;
   readonly confidence: number;
   readonly bbox: BoundingBoxRecord;
+  readonly keypoints: readonly KeypointRecord[];
+  /** Of length 1; null where no embedding model ran on the object. */
+  readonly embedding: readonly number[] | null;
+  /** The model that made it, as name@version#sha256. */
+  readonly embedding_model: string | null;
+}
+
+export interface KeypointRecord {
+  readonly name: string;
+  readonly x: number;
+  readonly y: number;
+  /** Null where the model does not say. */
+  readonly confidence: number | null;
 }
 
 /**

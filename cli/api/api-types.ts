@@ -4552,6 +4552,15 @@ export interface components {
                     width: number;
                     height: number;
                 };
+                keypoints: {
+                    name: string;
+                    x: number;
+                    y: number;
+                    confidence: number | null;
+                }[];
+                /** @description Always null here: the vectors are on the topic and in files. */
+                embedding: null;
+                embedding_model: string | null;
             }[];
             motion: {
                 score: number;

@@ -32,7 +32,10 @@ export function registerModelsAdd(models: Command): void {
     .addOption(
       new Option('--family <family>', 'the form of its outputs, where it cannot be guessed').choices(modelFamilies),
     )
-    .option('--labels <file|a,b,c>', 'its classes, class 0 first: a text file with one a line, or a list')
+    .option(
+      '--labels <file|a,b,c>',
+      'its classes, class 0 first: a text file with one a line, or a list; of an embedding the classes that it is for',
+    )
     .option('--name <name>', 'the name to run it by (default: from the file name)')
     .option('--model-version <version>', 'its version (default: the first 12 digits of its sha256)')
     .option('--size <size>', 'input size where the file leaves it open: WIDTHxHEIGHT or one number', parseSize)
@@ -76,15 +79,18 @@ function text({ manifest, manifestPath, isNew, findings, objects }: AddedModel):
   const counts = new Map<string, number>();
   for (const { class_name: name } of objects ?? []) counts.set(name, (counts.get(name) ?? 0) + 1);
   const seen = [...counts].map(([name, count]) => `${count} ${name}`).join(', ');
+  const isEmbedding = manifest.family === 'embedding';
   const trial =
     objects === null
-      ? 'ran on a grey picture; --image FILE tries it on one of yours'
+      ? isEmbedding
+        ? 'ran on a picture'
+        : 'ran on a grey picture; --image FILE tries it on one of yours'
       : `on your picture it sees ${seen === '' ? 'nothing' : seen}`;
   return [
     ...found,
     `  ${'trial'.padEnd(13)} ${trial}\n`,
     `${isNew ? 'added' : 'was there already'}: ${manifest.name} ${manifest.version} in ${manifestPath}\n`,
-    `run it: sightline run --model ${manifest.name}\n`,
+    `run it: sightline run ${isEmbedding ? '--embedding-model' : '--model'} ${manifest.name}\n`,
   ].join('');
 }
 

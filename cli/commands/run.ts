@@ -8,6 +8,7 @@ interface RunFlags {
   readonly camera: Readonly<Record<string, CameraSettings>>;
   readonly config?: string;
   readonly model?: string;
+  readonly embeddingModel?: string;
   readonly modelsDir?: string;
   readonly provider?: string;
   readonly inputShape?: string;
@@ -54,6 +55,7 @@ export function registerRunCommand(program: Command): void {
       '--model <name|file>',
       'name of a model, its manifest, or its .onnx file beside one (default: yolox-nano if it is here, else the bundled sightline-nano)',
     )
+    .option('--embedding-model <name|file>', 'model that describes what the other one finds (re-identification)')
     .option('--models-dir <dir>', 'where models are looked for first')
     .option('--provider <name>', 'where the model runs: cpu, cuda, tensorrt, coreml, dml or webgpu (default: cpu)')
     .option(
@@ -105,6 +107,7 @@ function settingsOf(flags: RunFlags): Readonly<Record<string, unknown>> {
   return {
     ...(cameras.length === 0 ? {} : { cameras: Object.fromEntries(cameras) as unknown }),
     model: flags.model,
+    embedding_model: flags.embeddingModel,
     models_dir: flags.modelsDir,
     provider: flags.provider,
     input_shape: flags.inputShape,

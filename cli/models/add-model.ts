@@ -8,7 +8,7 @@ import { storeModel } from '../../services/inference/adapters/model-files/model-
 import { probeModel, tryModel, type TrialLimits } from '../../services/inference/adapters/onnxruntime/model-trial.ts';
 import { detectionStride } from '../../services/inference/core/detections.ts';
 import { guessInput, guessModel, type Finding } from '../../services/inference/core/model-guess.ts';
-import type { ModelFamily, ModelManifest } from '../../services/inference/core/model.ts';
+import { taskOf, type ModelFamily, type ModelManifest } from '../../services/inference/core/model.ts';
 import { inspectOnnx } from '../../services/inference/core/onnx-inspector.ts';
 import { parseManifest } from '../../services/inference/model-manifest.ts';
 import { picturePixels, pictureSize } from './picture-pixels.ts';
@@ -37,7 +37,7 @@ export interface AddedModel {
   /** False where this very file was added before under this name. */
   readonly isNew: boolean;
   readonly findings: readonly Finding[];
-  /** What it saw on the picture; null where none was given. */
+  /** What it saw on the picture; null where none was given, and of an embedding. */
   readonly objects: readonly { readonly class_name: string; readonly confidence: number }[] | null;
 }
 
@@ -73,12 +73,12 @@ export async function addModel(options: AddModelOptions): Promise<AddedModel> {
     version,
     file: 'model.onnx',
     sha256: digest,
-    task: guess.family === 'classification' ? 'classification' : 'detection',
+    task: taskOf(guess.family),
     family: guess.family,
     input: guess.input,
     outputs: guess.outputs,
-    labels: guess.labels,
-    thresholds: guess.thresholds,
+    // What an embedding is for stands with its outputs.
+    ...(guess.family === 'embedding' ? {} : { labels: guess.labels, thresholds: guess.thresholds }),
     precision: 'FP32',
     licence: options.licence ?? metadata['license']?.slice(0, 200) ?? 'unknown',
     source: options.source ?? `added from ${fileName}`,
@@ -97,7 +97,7 @@ export async function addModel(options: AddModelOptions): Promise<AddedModel> {
     manifestPath: stored.manifestPath,
     isNew: stored.isNew,
     findings: guess.findings,
-    objects: image === null ? null : objectsOf(boxes, manifest.labels),
+    objects: image === null || manifest.family === 'embedding' ? null : objectsOf(boxes, manifest.labels),
   };
 }
 

@@ -4,7 +4,7 @@ import type { Logger } from '#shared/core/logger';
 import type { LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
 import { readModelTuning, type ModelTuning } from './model-tuning.ts';
-import type { ExecutionProvider, InferenceEngine } from '../../services/inference/core/ports.ts';
+import type { ExecutionProvider, InferenceEngine, VerifiedEmbedding } from '../../services/inference/core/ports.ts';
 
 export interface EngineMakerOptions {
   /** As the settings of a run and of `service inference` name them. */
@@ -16,6 +16,8 @@ export interface EngineMakerOptions {
   };
   /** Where `models bench --write` keeps what is best here; it holds where the settings say nothing. */
   readonly stateDir: string;
+  /** The model that describes what the others find. */
+  readonly embedding?: VerifiedEmbedding | undefined;
   readonly pool: FrameBufferPool;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -32,12 +34,12 @@ function tunedSettings(
 
 /** Engines for versions of a model, all by the same settings. */
 export function createEngineMaker(options: EngineMakerOptions): (model: LoadedModel) => InferenceEngine {
-  const { settings, stateDir, pool, clock, logger } = options;
+  const { settings, stateDir, embedding, pool, clock, logger } = options;
   const { threshold, thresholds } = settings;
   return (model) => {
     const { provider = 'cpu', threads } = tunedSettings(settings, readModelTuning(stateDir, model.digest));
     return createWorkerThreadEngine({
-      ...{ model, clock, logger, provider },
+      ...{ model, clock, logger, provider, embedding },
       thresholds: { ...(threshold === undefined ? {} : { score: threshold }), perClass: thresholds },
       ...(threads === undefined ? {} : { workers: threads }),
       recycle: (data) => {

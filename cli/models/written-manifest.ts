@@ -31,13 +31,17 @@ export function writtenManifest(manifest: ModelManifest): Readonly<Record<string
           : { mode: 'stretch' },
     },
     outputs: writtenOutputs(manifest),
-    labels: [...manifest.labels],
-    thresholds: {
-      score: thresholds.score,
-      per_class: { ...thresholds.perClass },
-      nms_iou: thresholds.nmsIou,
-      max_objects: thresholds.maxObjects,
-    },
+    ...(manifest.family === 'embedding'
+      ? {}
+      : {
+          labels: [...manifest.labels],
+          thresholds: {
+            score: thresholds.score,
+            per_class: { ...thresholds.perClass },
+            nms_iou: thresholds.nmsIou,
+            max_objects: thresholds.maxObjects,
+          },
+        }),
     precision: manifest.precision,
     licence: manifest.licence,
     source: manifest.source,
@@ -56,6 +60,13 @@ function writtenOutputs({ family, outputs }: ModelManifest): Readonly<Record<str
       return { box_form: outputs.boxForm, first_label: outputs.firstLabel };
     case 'classification':
       return { activation: outputs.activation, top_k: outputs.topK };
+    case 'yolov8_pose':
+      return { keypoints: [...outputs.keypoints] };
+    case 'embedding':
+      return {
+        ...(outputs.classes === null ? {} : { classes: [...outputs.classes] }),
+        max_objects: outputs.maxObjects,
+      };
     case 'yolov5':
     case 'yolov8':
     case 'yolo_nms':

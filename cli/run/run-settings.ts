@@ -79,6 +79,12 @@ export const runSettings = {
       description:
         'Name of a model, its manifest, or its .onnx file beside a manifest. auto: yolox-nano where its file is here, else the bundled sightline-nano.',
     },
+    embedding_model: {
+      type: 'string',
+      minLength: 1,
+      description:
+        'Name of a model of family embedding, or its manifest: each object that it is for gets a vector of what it looks like. Default: none.',
+    },
     models_dir: { type: 'string', minLength: 1, description: 'Where models are looked for first.' },
     provider: {
       enum: ['cpu', 'cuda', 'tensorrt', 'coreml', 'dml', 'webgpu'],
@@ -235,6 +241,7 @@ export interface CameraSettings {
 export interface RunSettings {
   readonly cameras: Readonly<Record<string, CameraSettings>>;
   readonly model: string;
+  readonly embedding_model?: string;
   readonly models_dir?: string;
   readonly model_key_file?: string;
   readonly provider?: ExecutionProvider;

@@ -14,6 +14,7 @@ import { superviseService } from '#shared/runtime/run-service';
 import { systemClock } from '#shared/runtime/system-clock';
 import { openSqliteEpochStore } from '#shared/store/sqlite-epoch-store';
 import { openKeptDriftWatch } from '../models/drift.ts';
+import { loadEmbedding } from '../models/chosen-embedding.ts';
 import { createEngineMaker } from '../models/engine-maker.ts';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createFfmpegSources } from '../../services/ingest/adapters/ffmpeg/ffmpeg-frame-source.ts';
@@ -86,7 +87,8 @@ export async function run(request: RunRequest): Promise<void> {
   // After the model: a demo clip may be a long download, and without a model it would be for nothing.
   const cameras = named.length > 0 ? named : [await demoCamera(settings, stateDir, logger)];
   const pool = createFrameBufferPool({ maxBytes: pooledFrameBytes });
-  const engineOf = createEngineMaker({ settings, stateDir, pool, clock, logger });
+  const embedding = await loadEmbedding(library, settings.embedding_model, logger);
+  const engineOf = createEngineMaker({ settings, stateDir, embedding, pool, clock, logger });
   const engine = engineOf(model);
   const loadVersion = createVersionLoader(library, model);
   const readerGone = Promise.withResolvers<void>();

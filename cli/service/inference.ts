@@ -8,6 +8,7 @@ import { systemClock } from '#shared/runtime/system-clock';
 import { openRedisByteCache } from '#shared/store/redis/redis-byte-cache';
 import { createTopicRolloutLog } from '#shared/store/topic-rollout-log';
 import { openDriftWatch } from '../models/drift.ts';
+import { loadEmbedding } from '../models/chosen-embedding.ts';
 import { createEngineMaker } from '../models/engine-maker.ts';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createDetectionCache } from '../../services/inference/core/detection-cache.ts';
@@ -45,6 +46,7 @@ export async function runInference(request: ServiceRequest): Promise<void> {
     const loadVersion = createVersionLoader(library, model);
     const engineOf = createEngineMaker({
       ...{ settings, stateDir: stateDir ?? defaultStateDirectory(process.env), pool, clock, logger },
+      embedding: await loadEmbedding(library, settings.embedding_model, logger),
     });
     const engine = engineOf(model);
     const redis = readRedisEnvironment(process.env);
@@ -53,8 +55,8 @@ export async function runInference(request: ServiceRequest): Promise<void> {
       redis === undefined
         ? undefined
         : await openRedisByteCache({ settings: redis, prefix: `${prefix}:`, clock, logger, metrics });
-    const cacheOf = ({ manifest, digest }: InferenceEngine) => {
-      const rules = JSON.stringify([manifest, settings.threshold, settings.thresholds]);
+    const cacheOf = ({ manifest, digest, embeddingModel }: InferenceEngine) => {
+      const rules = JSON.stringify([manifest, settings.threshold, settings.thresholds, embeddingModel]);
       return store && createDetectionCache({ cache: store, digest, rules, ttlMs: knownBoxesMs });
     };
     const connection = await openServiceConnection({ settings, environment: process.env, producer, clock, logger });

@@ -81,6 +81,7 @@ const common = {
 
 const inferenceOnly = {
   model: runSettings.properties.model,
+  embedding_model: runSettings.properties.embedding_model,
   models_dir: runSettings.properties.models_dir,
   model_key_file: runSettings.properties.model_key_file,
   input_shape: runSettings.properties.input_shape,
@@ -150,6 +151,7 @@ export interface ServiceSettings {
   };
   readonly session_timeout_s: number;
   readonly model: string;
+  readonly embedding_model?: string;
   readonly models_dir?: string;
   readonly model_key_file?: string;
   readonly input_shape?: InputShape;

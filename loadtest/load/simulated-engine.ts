@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '#shared/core/errors';
 import type { InputGeometry } from '#shared/core/inference-geometry';
+import { boxesAlone } from '../../services/inference/core/detections.ts';
 import type { EngineOutcome, EngineState, InferenceEngine } from '../../services/inference/core/ports.ts';
 
 /** That of the bundled model: pictures of real ingests are made for it. One of another size would be scaled by the worker, at 50 ms of CPU. */
@@ -47,6 +48,7 @@ export function createSimulatedEngine(serviceMs: number): InferenceEngine {
     manifest,
     digest: '0'.repeat(64),
     runtime: 'simulated',
+    embeddingModel: null,
     get state() {
       return state;
     },
@@ -71,7 +73,8 @@ export function createSimulatedEngine(serviceMs: number): InferenceEngine {
         return {
           kind: 'detected',
           waitedMs: startMs - calledMs,
-          boxes: new Float32Array(0),
+          ...boxesAlone,
+          boxes: new Float32Array(),
           brightness: null,
           preprocessMs: 0,
           inferenceMs: serviceMs,

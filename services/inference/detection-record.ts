@@ -1,18 +1,19 @@
 import type { Clock } from '#shared/core/clock';
 import type { FrameTimes, SampledFrame } from '#shared/core/frame';
 import { frameHeader } from '#shared/core/frame-header';
-import { toPictureBox, type placeImage } from '#shared/core/inference-geometry';
+import { toPictureBox, toPicturePoint, type placeImage } from '#shared/core/inference-geometry';
 import type {
   AccountingRecord,
   Decision,
   DetectedObjectRecord,
   DetectionFrame,
+  KeypointRecord,
   ModelRecord,
   ProducerRecord,
   TimingRecord,
 } from '#schemas';
-import { detectionStride } from './core/detections.ts';
-import type { InferenceEngine } from './core/ports.ts';
+import { detectionStride, keypointStride, noScore } from './core/detections.ts';
+import type { ImageDetections, InferenceEngine } from './core/ports.ts';
 
 export interface RecordChange {
   readonly failureCode?: string;
@@ -64,19 +65,46 @@ export function modelRecordOf({ manifest, digest, runtime }: InferenceEngine): M
   };
 }
 
+/** What the names of an object's parts come from. */
+export interface ObjectNames {
+  readonly labels: readonly string[];
+  readonly keypoints: readonly string[];
+  readonly embeddingModel: string | null;
+}
+
 export function objectsOf(
-  boxes: Float32Array,
+  found: Pick<ImageDetections, 'boxes' | 'keypoints' | 'embeddings'>,
   placed: ReturnType<typeof placeImage>,
   crop: SampledFrame['crop'] | null,
-  labels: readonly string[],
+  names: ObjectNames,
 ): DetectedObjectRecord[] {
+  const { boxes, keypoints, embeddings } = found;
   const objects: DetectedObjectRecord[] = [];
-  for (let at = 0; at + detectionStride <= boxes.length; at += detectionStride) {
-    const [x1 = 0, y1 = 0, x2 = 0, y2 = 0, confidence = 0, classId = 0] = boxes.subarray(at, at + detectionStride);
+  const keypointValues = names.keypoints.length * keypointStride;
+  for (let index = 0; (index + 1) * detectionStride <= boxes.length; index++) {
+    const box = boxes.subarray(index * detectionStride, (index + 1) * detectionStride);
+    const [x1 = 0, y1 = 0, x2 = 0, y2 = 0, confidence = 0, classId = 0] = box;
     const bbox = toPictureBox({ x1, y1, x2, y2 }, placed, crop ?? null);
     // A box that lies wholly in the padding is none.
-    if (bbox !== null)
-      objects.push({ class_id: classId, class_name: labels[classId] ?? String(classId), confidence, bbox });
+    if (bbox === null) continue;
+    const vector = embeddings[index] ?? null;
+    objects.push({
+      class_id: classId,
+      class_name: names.labels[classId] ?? String(classId),
+      confidence,
+      bbox,
+      keypoints: names.keypoints.map((name, point): KeypointRecord => {
+        const from = index * keypointValues + point * keypointStride;
+        const [x = 0, y = 0, score = noScore] = keypoints.subarray(from, from + keypointStride);
+        return {
+          name,
+          ...toPicturePoint({ x, y }, placed, crop ?? null),
+          confidence: score === noScore ? null : score,
+        };
+      }),
+      embedding: vector === null ? null : Array.from(vector),
+      embedding_model: vector === null ? null : names.embeddingModel,
+    });
   }
   return objects;
 }

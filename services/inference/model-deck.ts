@@ -6,13 +6,15 @@ import type { ModelRef, RolloutState } from '#shared/core/rollout/rollout-state'
 import type { ModelRecord } from '#schemas';
 import type { DetectionCache } from './core/detection-cache.ts';
 import type { InferenceEngine, OpenEngine } from './core/ports.ts';
-import { modelRecordOf } from './detection-record.ts';
+import { keypointNamesOf } from './core/keypoint-names.ts';
+import { modelRecordOf, type ObjectNames } from './detection-record.ts';
 
 /** A version that is loaded, with all that belongs to its work. */
 export interface ModelLane {
   readonly ref: ModelRef;
   readonly engine: InferenceEngine;
   readonly model: ModelRecord;
+  readonly names: ObjectNames;
   readonly cache: DetectionCache | undefined;
   readonly logger: Logger;
   /** Frames that were given to it and have no result yet. */
@@ -179,6 +181,11 @@ export class ModelDeck {
         // Where it runs is certain only once it has started.
         if (model.runtime !== engine.runtime) model = modelRecordOf(engine);
         return model;
+      },
+      names: {
+        labels: engine.manifest.labels,
+        keypoints: keypointNamesOf(engine.manifest),
+        embeddingModel: engine.embeddingModel,
       },
       cache: this.#options.cacheOf?.(engine),
       logger: this.#options.logger.child({ model: name, version }),

@@ -3,7 +3,7 @@ import { checkSchema, isRecord, type SettingsSchema } from '#shared/core/check-s
 import { AppError } from '#shared/core/errors';
 import { inputShapes } from '#shared/core/input-shape';
 import { parseYaml } from '#shared/runtime/load-yaml';
-import type { ModelFamily, ModelManifest } from './core/model.ts';
+import { taskOf, type ModelFamily, type ModelManifest, type ModelThresholds } from './core/model.ts';
 
 const plainFileName = '^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$';
 const fraction = { type: 'number', minimum: 0, maximum: 1 } as const satisfies SettingsSchema;
@@ -60,7 +60,11 @@ const commonFields = {
     description: 'The ONNX file, beside this manifest or in a model directory.',
   },
   sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', description: 'Of the ONNX file.' },
-  task: { enum: ['detection', 'classification'], description: 'classification goes with the family of that name.' },
+  task: {
+    enum: ['detection', 'classification', 'pose', 'embedding'],
+    description:
+      'pose goes with family yolov8_pose, classification and embedding with those of their names, detection with the others.',
+  },
   input: {
     type: 'object',
     required: ['name', 'width_px', 'height_px', 'layout', 'dtype', 'channel_order', 'mean', 'std', 'resize'],
@@ -122,10 +126,11 @@ const commonFields = {
   source: { type: 'string', minLength: 1, maxLength: 1000, description: 'Where the file comes from.' },
 } as const satisfies Record<string, SettingsSchema>;
 
-const required = [
-  ...['schema_version', 'name', 'version', 'file', 'sha256', 'task', 'family', 'input', 'outputs', 'thresholds'],
+const alwaysRequired = [
+  ...['schema_version', 'name', 'version', 'file', 'sha256', 'task', 'family', 'input', 'outputs'],
   ...['precision', 'licence', 'source'],
 ] as const;
+const required = [...alwaysRequired, 'thresholds'] as const;
 
 const noOutputs = { type: 'object', additionalProperties: false, properties: {} } as const satisfies SettingsSchema;
 
@@ -172,6 +177,41 @@ const classificationOutputs = {
   },
 } as const satisfies SettingsSchema;
 
+const poseOutputs = {
+  type: 'object',
+  required: ['keypoints'],
+  additionalProperties: false,
+  properties: {
+    keypoints: {
+      type: 'array',
+      items: { type: 'string', minLength: 1, maxLength: 100 },
+      minItems: 1,
+      maxItems: 200,
+      description: 'Names of the keypoints, in the order of the output.',
+    },
+  },
+} as const satisfies SettingsSchema;
+
+const embeddingOutputs = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    classes: {
+      type: 'array',
+      items: { type: 'string', minLength: 1, maxLength: 100 },
+      minItems: 1,
+      maxItems: 1000,
+      description: 'Classes of the objects that it describes, as the detector names them. Default: all.',
+    },
+    max_objects: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 1000,
+      description: 'Most objects of one frame that it describes, the surest first: each is a run. Default 16.',
+    },
+  },
+} as const satisfies SettingsSchema;
+
 function familySchema<const Name extends string, const Outputs extends SettingsSchema>(family: Name, outputs: Outputs) {
   return {
     type: 'object',
@@ -187,6 +227,7 @@ const familySchemas = {
   nanodet: familySchema('nanodet', distributions),
   yolov5: familySchema('yolov5', noOutputs),
   yolov8: familySchema('yolov8', noOutputs),
+  yolov8_pose: familySchema('yolov8_pose', poseOutputs),
   yolo_nms: familySchema('yolo_nms', noOutputs),
   rtdetr: familySchema('rtdetr', noOutputs),
   ssd: familySchema('ssd', ssdOutputs),
@@ -194,6 +235,8 @@ const familySchemas = {
   ultraface: familySchema('ultraface', noOutputs),
   yunet: familySchema('yunet', grid),
   classification: familySchema('classification', classificationOutputs),
+  // It has no classes of its own, so no thresholds.
+  embedding: { ...familySchema('embedding', embeddingOutputs), required: alwaysRequired },
 } as const satisfies Record<ModelFamily, SettingsSchema>;
 
 /** What models/manifest.schema.json publishes, so that editors complete and check a manifest. */
@@ -218,17 +261,13 @@ export type ReadLabels = (fileName: string) => readonly string[];
 export function parseManifest(text: string, what: string, readLabels: ReadLabels): ModelManifest {
   const file = checkShape(parseYaml(text, { what, code: 'SIGHTLINE_MODEL_MANIFEST_INVALID' }), what);
   const labels = readAllLabels(file, what, readLabels);
-  const perClass = file.thresholds.per_class ?? {};
-  for (const className of Object.keys(perClass)) {
+  const thresholds = thresholdsOf(file.thresholds);
+  for (const className of Object.keys(thresholds.perClass)) {
     if (!labels.includes(className))
       throw invalid(what, `thresholds.per_class.${className}`, 'is not one of the labels');
   }
-  if ((file.task === 'classification') !== (file.family === 'classification'))
-    throw invalid(
-      what,
-      'task',
-      `must be ${file.family === 'classification' ? 'classification' : 'detection'} with family ${file.family}`,
-    );
+  if (file.task !== taskOf(file.family))
+    throw invalid(what, 'task', `must be ${taskOf(file.family)} with family ${file.family}`);
   const common = {
     name: file.name,
     version: file.version,
@@ -237,12 +276,7 @@ export function parseManifest(text: string, what: string, readLabels: ReadLabels
     task: file.task,
     input: inputOf(file),
     labels,
-    thresholds: {
-      score: file.thresholds.score,
-      perClass,
-      nmsIou: file.thresholds.nms_iou,
-      maxObjects: file.thresholds.max_objects ?? 300,
-    },
+    thresholds,
     precision: file.precision,
     licence: file.licence,
     source: file.source,
@@ -270,6 +304,12 @@ export function parseManifest(text: string, what: string, readLabels: ReadLabels
         family: 'classification',
         outputs: { activation: file.outputs.activation, topK: file.outputs.top_k },
       };
+    case 'yolov8_pose':
+      return { ...common, family: 'yolov8_pose', outputs: { keypoints: file.outputs.keypoints } };
+    case 'embedding': {
+      const { classes = null, max_objects: maxObjects = 16 } = file.outputs;
+      return { ...common, family: 'embedding', outputs: { classes, maxObjects } };
+    }
     case 'yolov5':
     case 'yolov8':
     case 'yolo_nms':
@@ -278,6 +318,15 @@ export function parseManifest(text: string, what: string, readLabels: ReadLabels
     case 'ultraface':
       return { ...common, family: file.family, outputs: {} };
   }
+}
+
+function thresholdsOf(from: ManifestFile['thresholds']): ModelThresholds {
+  return {
+    score: from?.score ?? 0,
+    perClass: from?.per_class ?? {},
+    nmsIou: from?.nms_iou ?? 1,
+    maxObjects: from?.max_objects ?? 300,
+  };
 }
 
 function checkShape(value: unknown, what: string): ManifestFile {
@@ -295,6 +344,7 @@ function checkShape(value: unknown, what: string): ManifestFile {
 function readAllLabels(file: ManifestFile, what: string, readLabels: ReadLabels): readonly string[] {
   if (file.labels !== undefined && file.labels_file !== undefined)
     throw invalid(what, 'labels_file', 'stands beside labels; give one of them');
+  if (file.labels === undefined && file.labels_file === undefined && file.family === 'embedding') return [];
   if (file.labels === undefined && file.labels_file === undefined)
     throw invalid(what, 'labels', 'is missing (or give labels_file)');
   const labels = file.labels ?? readLabels(file.labels_file ?? '');

@@ -9,7 +9,13 @@ import type { Readiness, Service } from '#shared/core/service';
 import type { DetectionFrame, ModelRecord, ProducerRecord, TimingRecord } from '#schemas';
 import type { DetectionCache } from './core/detection-cache.ts';
 import { wantedSize } from './core/fit-image.ts';
-import { executionProviders, type EngineOutcome, type InferenceEngine, type OpenEngine } from './core/ports.ts';
+import {
+  executionProviders,
+  type EngineOutcome,
+  type ImageDetections,
+  type InferenceEngine,
+  type OpenEngine,
+} from './core/ports.ts';
 import { createRecordMaker, movedTo, objectsOf } from './detection-record.ts';
 import type { DriftWatch } from './drift-watch.ts';
 import { ModelDeck, type ModelLane } from './model-deck.ts';
@@ -88,8 +94,7 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
       lane.logger.info({ code: lane.failing.code, frames: lane.failing.count }, 'inference works again');
       lane.failing = undefined;
     }
-    const { input, labels } = lane.engine.manifest;
-    const objects = objectsOf(outcome.boxes, placeImage(size, input), frame.crop ?? null, labels);
+    const objects = objectsOf(outcome, placeImage(size, lane.engine.manifest.input), frame.crop ?? null, lane.names);
     if (model.role === 'PRIMARY') {
       const { cameraId, times } = frame;
       const timeMs = times.ingestTimeUs / 1000;
@@ -124,15 +129,16 @@ export function createInferenceService(options: InferenceServiceOptions): Infere
     const known = isEncoded ? await lane.cache?.find(image) : undefined;
     const fitTo = wantedSize(frame, image, lane.engine.manifest.input);
     const size = fitTo ?? image;
-    if (known?.boxes !== undefined) {
+    if (known?.found !== undefined) {
       numbers.known();
-      return { size, outcome: { kind: 'detected', boxes: known.boxes, brightness: null, ...noTime } };
+      return { size, outcome: { kind: 'detected', ...known.found, brightness: null, ...noTime } };
     }
     const wantsBrightness = options.drift !== undefined;
     const outcome = await lane.engine.detect(image, { deadlineMs, fitTo, wantsBrightness });
     if (outcome.kind === 'expired') return 'expired';
+    numbers.described(outcome);
     // Nobody waits for it, it never rejects, and the cache bounds how many are under way.
-    if (known !== undefined) void lane.cache?.keep(known.key, outcome.boxes);
+    if (known !== undefined) void lane.cache?.keep(known.key, outcome);
     return { size, outcome };
   }
 
@@ -251,6 +257,7 @@ interface Detected {
   readonly size: SizePx;
 }
 
+/** Nothing was run for it. */
 const noTime = { waitedMs: 0, preprocessMs: 0, inferenceMs: 0, postprocessMs: 0 };
 
 function inferenceNumbers(metrics: Metrics, deck: ModelDeck) {
@@ -285,6 +292,12 @@ function inferenceNumbers(metrics: Metrics, deck: ModelDeck) {
       help: 'Analysed frames whose boxes were known from an equal picture, so that the model was not run.',
     })
     .with({});
+  const objects = metrics.counter({
+    name: 'sightline_inference_embeddings_total',
+    help: 'Objects for the embedding model, by what became of them; left_out: the frame had more than its limit.',
+    labels: ['outcome'],
+  });
+  const described = { made: objects.with({ outcome: 'made' }), leftOut: objects.with({ outcome: 'left_out' }) };
   const shadow = metrics.counter({
     name: 'sightline_inference_shadow_frames_total',
     help: 'Frames for a shadow, by what became of them; left_out: it had no room.',
@@ -320,6 +333,10 @@ function inferenceNumbers(metrics: Metrics, deck: ModelDeck) {
     },
     stale: (): void => {
       stale.add();
+    },
+    described({ embeddings, notDescribed }: ImageDetections): void {
+      described.made.add(embeddings.filter((each) => each !== null).length);
+      described.leftOut.add(notDescribed);
     },
   };
 }

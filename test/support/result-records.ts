@@ -76,6 +76,9 @@ export function makeObject(changes: Partial<DetectedObjectRecord> = {}): Detecte
     class_name: 'person',
     confidence: 0.875,
     bbox: { x: 0.125, y: 0.25, width: 0.0625, height: 0.5 },
+    keypoints: [],
+    embedding: null,
+    embedding_model: null,
     ...changes,
   };
 }

@@ -156,6 +156,18 @@ export function encodeConstantModel(
   return Buffer.concat([varintField(1, 7), field(7, graph), field(8, varintField(2, 11)), ...notes]);
 }
 
+/** An embedding that needs no training: the mean of each channel of what it is shown, so that like colours are alike. */
+export function encodeMeanColourModel({ widthPx, heightPx }: { widthPx: number; heightPx: number }): Buffer {
+  const mean = node('ReduceMean', ['images'], 'embedding', [integers('axes', [2, 3]), integer('keepdims', 0)]);
+  const graph = Buffer.concat([
+    field(1, mean),
+    field(2, Buffer.from('mean colour')),
+    field(11, valueInfo('images', [1, 3, heightPx, widthPx])),
+    field(12, valueInfo('embedding', [1, 3])),
+  ]);
+  return Buffer.concat([varintField(1, 7), field(7, graph), field(8, varintField(2, 11))]);
+}
+
 const burdenSize = 1024;
 
 /** Nothing, multiplied with itself as a large matrix, is nothing again; it hangs on the input, so that no optimiser does it beforehand. */

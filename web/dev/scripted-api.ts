@@ -310,6 +310,9 @@ function boxed(className: string, confidence: number, x: number, y: number, widt
     class_name: className,
     confidence,
     bbox: { x: left, y: y / 360, width: right - left, height: height / 360 },
+    keypoints: [],
+    embedding: null,
+    embedding_model: null,
   };
 }
 

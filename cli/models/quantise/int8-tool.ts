@@ -69,6 +69,8 @@ function scoresIn({ family, labels }: ModelManifest): ScorePlaces {
       return { axis: -1, ranges: [[4, null]] };
     case 'yolov8':
       return { axis: 1, ranges: [[4, null]] };
+    case 'yolov8_pose':
+      return { axis: 1, ranges: [[4, 4 + labels.length]] };
     case 'nanodet':
       return { axis: -1, ranges: [[0, labels.length]] };
     case 'picodet':
@@ -90,6 +92,7 @@ function scoresIn({ family, labels }: ModelManifest): ScorePlaces {
     case 'rtdetr':
     case 'ssd':
     case 'classification':
+    case 'embedding':
       return {};
   }
 }

@@ -38,7 +38,8 @@ export class LiveHub implements LiveFeed {
     this.#nowMs = nowMs;
   }
 
-  addResult(record: DetectionFrame): void {
+  addResult(whole: DetectionFrame): void {
+    const record = withoutVectors(whole);
     const { camera_id: id, epoch, frame_seq: frameSeq } = record.header;
     const view = this.#view(id);
     view.history.push(record);
@@ -183,6 +184,12 @@ function count(view: CameraView, { accounting, decision }: DetectionFrame, nowMs
   totals.drops_by_reason = drops;
   view.recent.push({ atMs: nowMs, received: accounting.frames_received, analysed: decision === 'ANALYSED' ? 1 : 0 });
   forgetOld(view, nowMs);
+}
+
+/** Embeddings are for programs that read the topic or the files: in here they would be most of the memory, and of what is sent to pages. */
+function withoutVectors(record: DetectionFrame): DetectionFrame {
+  if (record.objects.every(({ embedding }) => embedding === null)) return record;
+  return { ...record, objects: record.objects.map((object) => ({ ...object, embedding: null })) };
 }
 
 function forgetOld({ recent }: CameraView, nowMs: number): void {

@@ -1,5 +1,5 @@
 import type { PixelImage, SampledFrame } from '#shared/core/frame';
-import { inferenceSize, type InputGeometry, type SizePx } from '#shared/core/inference-geometry';
+import { inferenceSize, type InputGeometry, type RectanglePx, type SizePx } from '#shared/core/inference-geometry';
 import { boundingSize } from '#shared/core/input-shape';
 
 /**
@@ -32,6 +32,27 @@ export function scaleImage(image: PixelImage, size: SizePx): PixelImage {
     if (target !== undefined) scalePlane(image.data, plane, data, target);
   });
   return { ...image, ...size, data };
+}
+
+/** A part of a picture with memory of its own. Of a `yuv420p` picture its left and top edge lie on even pixels. */
+export function cutImage(image: PixelImage, part: RectanglePx): PixelImage {
+  const { widthPx, heightPx } = part;
+  const from = planesOf(image.format, image);
+  const to = planesOf(image.format, { widthPx, heightPx });
+  const data = new Uint8Array(to.reduce((sum, plane) => sum + plane.widthPx * plane.heightPx, 0));
+  from.forEach((plane, index) => {
+    const target = to[index];
+    // Channels that lie side by side are copied with the first of them.
+    if (target === undefined || (plane.step > 1 && index > 0)) return;
+    // Planes of colour have half the size.
+    const share = plane.widthPx === image.widthPx ? 1 : 2;
+    const rowBytes = plane.widthPx * plane.step;
+    let source = plane.start + Math.floor(part.yPx / share) * rowBytes + Math.floor(part.xPx / share) * plane.step;
+    let at = target.start;
+    for (let row = 0; row < target.heightPx; row++, source += rowBytes, at += target.widthPx * target.step)
+      data.set(image.data.subarray(source, source + target.widthPx * target.step), at);
+  });
+  return { ...image, widthPx, heightPx, data };
 }
 
 /** Where the values of one channel lie. */

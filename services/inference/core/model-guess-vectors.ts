@@ -2,6 +2,7 @@ import { AppError } from '#shared/core/errors';
 import type { GuessHints, ModelFacts, TensorFacts } from './model-facts.ts';
 
 export interface VectorRule {
+  readonly family: 'classification' | 'embedding';
   readonly certainty: 'certain' | 'likely';
   readonly because: string;
   readonly classes: number;
@@ -15,10 +16,7 @@ export function isVector({ shape }: TensorFacts): boolean {
   return shape.length >= 2 && Number(shape[1]) > 1 && shape.slice(2).every((size) => Number(size) === 1);
 }
 
-/**
- * A classifier, or undefined where the output is no vector. Throws with what is missing where it is an embedding, and with what to add where it
- * may be either.
- */
+/** A classifier or an embedding, or undefined where the output is no vector. Throws with what to add where it may be either. */
 export function guessVector(
   facts: ModelFacts,
   hints: GuessHints,
@@ -27,37 +25,33 @@ export function guessVector(
   const [output, ...others] = facts.outputs;
   if (output === undefined || others.length > 0 || !isVector(output)) return undefined;
   const classes = Number(output.shape[1]);
-  const classifier = (certainty: VectorRule['certainty'], because: string): VectorRule => ({
-    certainty,
-    because,
-    classes,
-  });
+  const rule =
+    (family: VectorRule['family']) =>
+    (certainty: VectorRule['certainty'], because: string): VectorRule => ({ family, certainty, because, classes });
+  const [classifier, embedding] = [rule('classification'), rule('embedding')];
   if (output.sums === 'to-one') return classifier('certain', `one output of ${classes} shares that add up to 1`);
   if (hints.labels?.length === classes)
     return classifier('certain', `one output of ${classes} numbers, and as many labels`);
   if (noted?.length === classes)
     return classifier('certain', `one output of ${classes} numbers, and the file names as many classes`);
-  const isNamed = embeddingWords.test(facts.fileName) || embeddingWords.test(output.name);
-  if (output.sums === 'unit-length' || isNamed) throw embedding(classes);
+  if (output.sums === 'unit-length') return embedding('certain', `one output of ${classes} numbers of length 1`);
+  if (embeddingWords.test(facts.fileName) || embeddingWords.test(output.name))
+    return embedding('likely', `one output of ${classes} numbers, and the name of the file or the output`);
   if (embeddingSizes.includes(classes)) {
     throw new AppError(
       'SIGHTLINE_MODEL_SHAPE_MISMATCH',
       `its one output of ${classes} numbers may be a score for each of ${classes} classes, or an embedding`,
       {
-        action: `For a classifier name its classes: --labels FILE with ${classes} lines. Embeddings are not used: records have no field for them.`,
+        action: `For a classifier name its classes: --labels FILE with ${classes} lines. For an embedding (re-identification) say --family embedding.`,
       },
     );
   }
   return classifier('likely', `one output of ${classes} numbers for the picture`);
 }
 
-function embedding(length: number): AppError {
-  return new AppError(
-    'SIGHTLINE_MODEL_SHAPE_MISMATCH',
-    `the model makes an embedding of ${length} numbers (re-identification), which the pipeline has no place for`,
-    {
-      action:
-        'Two things are missing: a field for embeddings in the records, and running a second model on the boxes of the first. A classifier is added with --family classification --labels FILE.',
-    },
-  );
+/** What an embedding is for, by the name of its file: classes as the detectors of COCO and of faces name them; null where it says nothing. */
+export function describedClasses(fileName: string): readonly string[] | null {
+  if (/face/i.test(fileName)) return ['face'];
+  if (/vehicle|car(?![a-z])|veri\b/i.test(fileName)) return ['car', 'motorcycle', 'bus', 'truck'];
+  return /person|people|pedestrian|re-?id|osnet|market|duke|msmt/i.test(fileName) ? ['person'] : null;
 }

@@ -1,8 +1,10 @@
 import { AppError } from '#shared/core/errors';
 import { coco80Labels } from './coco-labels.ts';
 import type { GuessHints, ModelFacts, TensorFacts } from './model-facts.ts';
+import { cocoKeypoints } from './keypoint-names.ts';
 import type { ModelFamily } from './model.ts';
-import { guessVector } from './model-guess-vectors.ts';
+import { describedClasses, guessVector } from './model-guess-vectors.ts';
+import { plainBytes, preprocessing, type Preprocessing } from './model-preprocessing.ts';
 
 /** `certain`: no other family has this form. `likely`: others could. `assumed`: nothing in the file says it. */
 export type Certainty = 'certain' | 'likely' | 'assumed';
@@ -21,77 +23,6 @@ interface FamilyRule {
   /** Number of classes by the shapes; null where they do not show it. */
   readonly classes: number | null;
 }
-
-interface Letterbox {
-  readonly place: 'top_left' | 'centre';
-  readonly padValue: number;
-}
-
-/** What the families' authors feed their models with; a manifest of the same family for another training may differ. */
-interface Preprocessing {
-  readonly channelOrder: 'RGB' | 'BGR';
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-  readonly resize: 'stretch' | Letterbox;
-  readonly score: number;
-  readonly nmsIou: number;
-  readonly oneClass?: string;
-}
-
-const plain = { mean: [0, 0, 0], std: [1, 1, 1] };
-const byte = { mean: [0, 0, 0], std: [255, 255, 255] };
-const centred: Letterbox = { place: 'centre', padValue: 114 };
-
-const preprocessing: Readonly<Record<ModelFamily, Preprocessing>> = {
-  yolox: { channelOrder: 'BGR', ...plain, resize: { place: 'top_left', padValue: 114 }, score: 0.3, nmsIou: 0.45 },
-  picodet: {
-    channelOrder: 'RGB',
-    mean: [123.675, 116.28, 103.53],
-    std: [58.395, 57.12, 57.375],
-    resize: 'stretch',
-    score: 0.4,
-    nmsIou: 0.6,
-  },
-  nanodet: {
-    channelOrder: 'BGR',
-    mean: [103.53, 116.28, 123.675],
-    std: [57.375, 57.12, 58.395],
-    resize: 'stretch',
-    score: 0.4,
-    nmsIou: 0.6,
-  },
-  yolov5: { channelOrder: 'RGB', ...byte, resize: centred, score: 0.25, nmsIou: 0.45 },
-  yolov8: { channelOrder: 'RGB', ...byte, resize: centred, score: 0.25, nmsIou: 0.7 },
-  yolo_nms: { channelOrder: 'RGB', ...byte, resize: centred, score: 0.25, nmsIou: 1 },
-  rtdetr: { channelOrder: 'RGB', ...byte, resize: 'stretch', score: 0.5, nmsIou: 1 },
-  ssd: { channelOrder: 'RGB', ...plain, resize: 'stretch', score: 0.5, nmsIou: 1 },
-  fastestdet: { channelOrder: 'BGR', ...byte, resize: 'stretch', score: 0.6, nmsIou: 0.45 },
-  ultraface: {
-    channelOrder: 'RGB',
-    mean: [127, 127, 127],
-    std: [128, 128, 128],
-    resize: 'stretch',
-    score: 0.7,
-    nmsIou: 0.3,
-    oneClass: 'face',
-  },
-  yunet: {
-    channelOrder: 'BGR',
-    ...plain,
-    resize: { place: 'top_left', padValue: 0 },
-    score: 0.7,
-    nmsIou: 0.3,
-    oneClass: 'face',
-  },
-  classification: {
-    channelOrder: 'RGB',
-    mean: [123.675, 116.28, 103.53],
-    std: [58.395, 57.12, 57.375],
-    resize: 'stretch',
-    score: 0.3,
-    nmsIou: 1,
-  },
-};
 
 export interface InputFacts {
   readonly name: string;
@@ -156,7 +87,7 @@ export function guessModel(facts: ModelFacts, input: InputFacts, hints: GuessHin
   const pre = preprocessing[family];
   const named = guessLabels(facts, rule, hints, pre);
   // An input of bytes is normalised in the graph.
-  const scale = input.dtype === 'uint8' ? plain : pre;
+  const scale = input.dtype === 'uint8' ? plainBytes : pre;
   const findings: Finding[] = [
     { what: 'family', value: family, certainty: rule.certainty, because: rule.because },
     {
@@ -171,9 +102,14 @@ export function guessModel(facts: ModelFacts, input: InputFacts, hints: GuessHin
       what: 'preprocessing',
       value: `${pre.channelOrder}, mean ${scale.mean.join(' ')}, std ${scale.std.join(' ')}, ${pre.resize === 'stretch' ? 'stretched' : `letterbox ${pre.resize.place}`}`,
       certainty: 'likely',
-      because: `what the authors of ${family} use; no file says it`,
+      because: `what ${family === 'embedding' ? 'most of them' : `the authors of ${family}`} use; no file says it`,
     },
-    { what: 'labels', value: shortList(named.labels), certainty: named.certainty, because: named.because },
+    {
+      what: family === 'embedding' ? 'objects' : 'labels',
+      value: named.labels.length === 0 ? 'all' : shortList(named.labels),
+      certainty: named.certainty,
+      because: named.because,
+    },
   ];
   return {
     family,
@@ -192,7 +128,7 @@ export function guessModel(facts: ModelFacts, input: InputFacts, hints: GuessHin
           ? { mode: 'stretch' }
           : { mode: 'letterbox', anchor: pre.resize.place, pad_value: pre.resize.padValue },
     },
-    outputs: outputsOf(family, facts, input, named.labels.length),
+    outputs: outputsOf(family, facts, input, named.labels),
     thresholds: { score: pre.score, nms_iou: pre.nmsIou },
     findings,
   };
@@ -204,7 +140,7 @@ function shortList(labels: readonly string[]): string {
 
 function given(family: ModelFamily, facts: ModelFacts, input: InputFacts): FamilyRule {
   const [first] = facts.outputs;
-  if (family === 'classification' && first !== undefined)
+  if ((family === 'classification' || family === 'embedding') && first !== undefined)
     return { family, certainty: 'certain', because: 'you said so', classes: Number(first.shape[1]) };
   const seen = rules(facts, input).find((rule) => rule.family === family);
   return { family, certainty: 'certain', because: 'you said so', classes: seen?.classes ?? null };
@@ -212,7 +148,7 @@ function given(family: ModelFamily, facts: ModelFacts, input: InputFacts): Famil
 
 function guessFamily(facts: ModelFacts, input: InputFacts, hints: GuessHints): FamilyRule {
   const vector = guessVector(facts, hints, labelsOfMetadata(facts.metadata));
-  if (vector !== undefined) return { family: 'classification', ...vector };
+  if (vector !== undefined) return vector;
   const fitting = rules(facts, input);
   const wanted = hints.labels?.length;
   const byLabels = fitting.filter((rule) => wanted === undefined || rule.classes === null || rule.classes === wanted);
@@ -246,6 +182,15 @@ function rules(facts: ModelFacts, input: InputFacts): readonly FamilyRule[] {
       add('nanodet', 'certain', 'one output with a row for each cell of strides 8, 16, 32, 64', last - 32);
     if (only.length === 3 && second === 3 * cells([8, 16, 32]) && last > 5)
       add('yolov5', 'certain', 'one output with three rows for each cell of strides 8, 16, 32', last - 5);
+    // x, y and visibility of each keypoint. Of other numbers than COCO's 17 only the file's own word tells them from classes.
+    const isPose = facts.metadata['task'] === 'pose' || facts.metadata['kpt_shape'] !== undefined;
+    if (only.length === 3 && last === cells([8, 16, 32]) && (isPose || second === cocoPosePlanes))
+      add(
+        'yolov8_pose',
+        isPose ? 'certain' : 'likely',
+        isPose ? 'the file says that it finds poses' : 'a column for each cell with a box, one score and 17 keypoints',
+        isPose ? (labelsOfMetadata(facts.metadata)?.length ?? 1) : 1,
+      );
     if (only.length === 3 && last === cells([8, 16, 32]) && second > 4)
       add('yolov8', 'certain', 'one output with a column for each cell of strides 8, 16, 32', second - 4);
     if (found.length === 0 && only.length === 3 && second <= 1000 && last > 6)
@@ -275,6 +220,15 @@ function rules(facts: ModelFacts, input: InputFacts): readonly FamilyRule[] {
   return found;
 }
 
+/** Box, one score, and three numbers for each of the 17 keypoints of COCO. */
+const cocoPosePlanes = 4 + 1 + 3 * cocoKeypoints.length;
+
+function keypointNames(count: number): readonly string[] {
+  return count === cocoKeypoints.length
+    ? cocoKeypoints
+    : Array.from({ length: count }, (_, index) => `keypoint_${index + 1}`);
+}
+
 interface NamedLabels {
   readonly labels: readonly string[];
   readonly certainty: Certainty;
@@ -282,6 +236,7 @@ interface NamedLabels {
 }
 
 function guessLabels(facts: ModelFacts, rule: FamilyRule, hints: GuessHints, pre: Preprocessing): NamedLabels {
+  if (rule.family === 'embedding') return guessDescribed(facts, hints);
   const { classes } = rule;
   const needed = (): AppError =>
     new AppError(
@@ -315,6 +270,15 @@ function guessLabels(facts: ModelFacts, rule: FamilyRule, hints: GuessHints, pre
   throw needed();
 }
 
+/** Which objects an embedding is for; none: all. */
+function guessDescribed(facts: ModelFacts, hints: GuessHints): NamedLabels {
+  if (hints.labels !== undefined) return { labels: hints.labels, certainty: 'certain', because: 'you named them' };
+  const classes = describedClasses(facts.fileName);
+  return classes === null
+    ? { labels: [], certainty: 'assumed', because: 'nothing says what it is for; --labels a,b does' }
+    : { labels: classes, certainty: 'likely', because: 'the name of the file' };
+}
+
 /** Ultralytics notes `{0: 'person', 1: 'bicycle'}`, others a JSON list. */
 function labelsOfMetadata(metadata: Readonly<Record<string, string>>): readonly string[] | undefined {
   const text = metadata['names'] ?? metadata['labels'] ?? metadata['classes'];
@@ -330,7 +294,7 @@ function outputsOf(
   family: ModelFamily,
   facts: ModelFacts,
   input: InputFacts,
-  classes: number,
+  labels: readonly string[],
 ): Record<string, unknown> {
   switch (family) {
     case 'yolox':
@@ -338,7 +302,7 @@ function outputsOf(
       return { strides: [8, 16, 32] };
     case 'nanodet': {
       const width = Number(facts.outputs[0]?.shape[2] ?? 0);
-      return { strides: [8, 16, 32, 64], reg_max: Math.max(1, Math.floor((width - classes) / 4) - 1) };
+      return { strides: [8, 16, 32, 64], reg_max: Math.max(1, Math.floor((width - labels.length) / 4) - 1) };
     }
     case 'picodet': {
       const counts = new Set(facts.outputs.map(({ shape }) => Number(shape[1])));
@@ -353,6 +317,12 @@ function outputsOf(
     }
     case 'classification':
       return { activation: facts.outputs[0]?.sums === 'to-one' ? 'none' : 'softmax', top_k: 1 };
+    case 'embedding':
+      return labels.length === 0 ? {} : { classes: labels };
+    case 'yolov8_pose':
+      return {
+        keypoints: keypointNames(Math.floor((Number(facts.outputs[0]?.shape[1] ?? 0) - 4 - labels.length) / 3)),
+      };
     case 'yolov5':
     case 'yolov8':
     case 'yolo_nms':

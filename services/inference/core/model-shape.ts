@@ -7,7 +7,8 @@ import type { ModelManifest } from './model.ts';
 export function withInputShape(manifest: ModelManifest, shape: InputShape | undefined): ModelManifest {
   const { input } = manifest;
   const { resize } = input;
-  if (shape === undefined || shape === shapeOf(input)) return manifest;
+  // An embedding model gets objects, not pictures.
+  if (shape === undefined || shape === shapeOf(input) || manifest.family === 'embedding') return manifest;
   if (resize.mode !== 'letterbox') {
     throw new AppError(
       'SIGHTLINE_MODEL_SHAPE_FIXED',

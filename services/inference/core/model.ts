@@ -32,11 +32,24 @@ interface ClassificationOutputs {
   readonly topK: number;
 }
 
+interface PoseOutputs {
+  /** Names of the keypoints, in the order of the output. */
+  readonly keypoints: readonly string[];
+}
+
+interface EmbeddingOutputs {
+  /** Classes of the objects that it describes; null: all. */
+  readonly classes: readonly string[] | null;
+  /** Most objects of one frame that it describes, the surest first. */
+  readonly maxObjects: number;
+}
+
 type NoOutputs = Readonly<Record<string, never>>;
 
 /** What a manifest has to say of the outputs, by family. */
 export interface FamilyOutputs {
   readonly classification: ClassificationOutputs;
+  readonly embedding: EmbeddingOutputs;
   readonly fastestdet: NoOutputs;
   readonly nanodet: DistributionOutputs;
   readonly picodet: DistributionOutputs;
@@ -46,11 +59,20 @@ export interface FamilyOutputs {
   readonly yolo_nms: NoOutputs;
   readonly yolov5: NoOutputs;
   readonly yolov8: NoOutputs;
+  readonly yolov8_pose: PoseOutputs;
   readonly yolox: GridOutputs;
   readonly yunet: GridOutputs;
 }
 
 export type ModelFamily = keyof FamilyOutputs;
+
+/** What a model of the family is for; `embedding` describes the objects that another model finds. */
+export type ModelTask = 'detection' | 'classification' | 'pose' | 'embedding';
+
+export function taskOf(family: ModelFamily): ModelTask {
+  if (family === 'classification' || family === 'embedding') return family;
+  return family === 'yolov8_pose' ? 'pose' : 'detection';
+}
 
 export interface ModelThresholds {
   /** Lowest score that an object is reported with, for classes without an entry of their own. */
@@ -66,7 +88,7 @@ interface ModelDescription {
   readonly version: string;
   readonly file: string;
   readonly sha256: string;
-  readonly task: 'detection' | 'classification';
+  readonly task: ModelTask;
   readonly input: ModelInput;
   readonly labels: readonly string[];
   readonly thresholds: ModelThresholds;
@@ -79,6 +101,8 @@ interface ModelDescription {
 export type ModelManifest = {
   [Family in ModelFamily]: ModelDescription & { readonly family: Family; readonly outputs: FamilyOutputs[Family] };
 }[ModelFamily];
+
+export type EmbeddingManifest = Extract<ModelManifest, { family: 'embedding' }>;
 
 /** What a user sets over the thresholds of the manifest. A class that `classes` does not name is not reported. */
 export interface ThresholdOverrides {

@@ -6,12 +6,18 @@ import { detectionStride, type CandidateList } from './detections.ts';
  */
 export const suppressionLimit = 1000;
 
+export interface FoundBoxes {
+  readonly boxes: Float32Array;
+  /** Those of all boxes one after another; empty for a model without any. */
+  readonly keypoints: Float32Array;
+}
+
 /**
  * Greedy suppression per class: a box goes when one of its class with a higher score overlaps it by more than `iouThreshold`.
  * Gives the boxes that stay, best first, equal scores in the order they were found; at most `maxObjects`.
  */
-export function suppressNonMaxima(candidates: CandidateList, iouThreshold: number, maxObjects: number): Float32Array {
-  const { values, count } = candidates;
+export function suppressNonMaxima(candidates: CandidateList, iouThreshold: number, maxObjects: number): FoundBoxes {
+  const { values, count, keypointValues } = candidates;
   const at = (index: number): number => values[index] ?? 0;
   const order = Array.from({ length: count }, (_, index) => index * detectionStride);
   order.sort((a, b) => at(b + 4) - at(a + 4) || a - b);
@@ -26,11 +32,15 @@ export function suppressNonMaxima(candidates: CandidateList, iouThreshold: numbe
     if (!isHidden) kept.push(candidate);
   }
 
-  const result = new Float32Array(kept.length * detectionStride);
+  const boxes = new Float32Array(kept.length * detectionStride);
+  const keypoints = new Float32Array(kept.length * keypointValues);
   kept.forEach((offset, index) => {
-    result.set(values.subarray(offset, offset + detectionStride), index * detectionStride);
+    boxes.set(values.subarray(offset, offset + detectionStride), index * detectionStride);
+    if (keypointValues === 0) return;
+    const from = (offset / detectionStride) * keypointValues;
+    keypoints.set(candidates.keypoints.subarray(from, from + keypointValues), index * keypointValues);
   });
-  return result;
+  return { boxes, keypoints };
 }
 
 /** Overlap of the boxes that start at `a` and `b` in `values`; 0 where they do not touch or have no area. */

@@ -1,11 +1,11 @@
 import type { FrameImage } from '#shared/core/frame';
 import type { SizePx } from '#shared/core/inference-geometry';
 import type { ModelRef } from '#shared/core/rollout/rollout-state';
-import type { ModelManifest } from './model.ts';
+import type { EmbeddingManifest, ModelManifest } from './model.ts';
 
 /** A model that was checked: its manifest, and the sha256 that its file really has. */
-export interface VerifiedModel {
-  readonly manifest: ModelManifest;
+export interface VerifiedModel<Manifest extends ModelManifest = ModelManifest> {
+  readonly manifest: Manifest;
   readonly digest: string;
   /** The file, read once; nothing is loaded from the path after this. */
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -15,9 +15,15 @@ export interface VerifiedModel {
 export const executionProviders = ['cpu', 'cuda', 'tensorrt', 'coreml', 'dml', 'webgpu'] as const;
 export type ExecutionProvider = (typeof executionProviders)[number];
 
-/** What one image gave. `boxes` as in core/detections.ts: six numbers each, pixels of the model's input, best first. */
+export type VerifiedEmbedding = VerifiedModel<EmbeddingManifest>;
+
+/**
+ * What one image gave. `boxes` as in core/detections.ts: six numbers each, pixels of the model's input, best first; `keypoints` of all boxes one
+ * after another, three numbers each, empty for a model without any.
+ */
 export interface PixelDetections {
   readonly boxes: Float32Array;
+  readonly keypoints: Float32Array;
   readonly preprocessMs: number;
   readonly inferenceMs: number;
   readonly postprocessMs: number;
@@ -26,6 +32,10 @@ export interface PixelDetections {
 export interface ImageDetections extends PixelDetections {
   /** Mean brightness of the picture as it came, 0..255; null where nobody asked. */
   readonly brightness: number | null;
+  /** One a box, null where the embedding model was not run on it; empty without one. */
+  readonly embeddings: readonly (Float32Array | null)[];
+  /** Objects that the embedding model would have described, were they not more than its limit. */
+  readonly notDescribed: number;
 }
 
 export type EngineOutcome =
@@ -57,6 +67,8 @@ export interface InferenceEngine {
   readonly digest: string;
   /** As records name it, for example `onnxruntime-cpu`; certain once it has started, since a provider may turn out not to be usable. */
   readonly runtime: string;
+  /** The model that describes what this one finds, as records name it; null without one. */
+  readonly embeddingModel: string | null;
   readonly state: EngineState;
   readonly workers: number;
   /** Images waiting, those being run not counted. */

@@ -1,4 +1,4 @@
-import type { BoundingBoxRecord, DetectionFrame } from '../../../schemas/index.ts';
+import type { BoundingBoxRecord, DetectedObjectRecord, DetectionFrame } from '../../../schemas/index.ts';
 import { messageId } from '../../shared/core/message-id.ts';
 
 /** What can be wrong with results. `order`, `gap` and `epoch_end` speak of a record among others, the rest of one record alone. */
@@ -14,6 +14,7 @@ export type VerifyRule =
   | 'model'
   | 'time'
   | 'box'
+  | 'embedding'
   | 'unreadable';
 
 export type Report = (rule: VerifyRule, text: string) => void;
@@ -22,6 +23,8 @@ export type Report = (rule: VerifyRule, text: string) => void;
 const boxTolerance = 1e-5;
 // A wall clock may be set while frames are on their way; NTP slews what is less and steps what is more.
 const clockToleranceUs = 1_000_000;
+// Of 2048 numbers that were rounded to 32 bits.
+const lengthTolerance = 1e-3;
 
 /** Checks everything that one record promises by itself. */
 export function checkRecord(record: DetectionFrame, report: Report): void {
@@ -146,10 +149,22 @@ function checkBoxes(record: DetectionFrame, report: Report): void {
     if (!(object.confidence >= 0 && object.confidence <= 1)) {
       report('box', `object ${index} (${object.class_name}) has confidence ${object.confidence}`);
     }
+    checkEmbedding(object, `object ${index} (${object.class_name})`, report);
   });
   record.motion?.regions.forEach((region, index) => {
     if (!isInPicture(region)) report('box', `motion region ${index} reaches out of the picture`);
   });
+}
+
+function checkEmbedding(
+  { embedding, embedding_model: model }: DetectedObjectRecord,
+  what: string,
+  report: Report,
+): void {
+  if ((embedding === null) !== (model === null))
+    report('embedding', `${what} has an embedding and no model of it, or the reverse`);
+  const length = Math.hypot(...(embedding ?? [1]));
+  if (!(Math.abs(length - 1) <= lengthTolerance)) report('embedding', `${what} has an embedding of length ${length}`);
 }
 
 function isInPicture({ x, y, width, height }: BoundingBoxRecord): boolean {

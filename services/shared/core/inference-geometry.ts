@@ -99,6 +99,17 @@ export function toPictureBox(
   };
 }
 
+/** A point of the model's input as fractions of the source picture; not clipped, since a part of an object may lie outside. */
+export function toPicturePoint(
+  point: { readonly x: number; readonly y: number },
+  placed: RectanglePx,
+  crop: BoundingBoxRecord | null,
+): { readonly x: number; readonly y: number } {
+  const x = (point.x - placed.xPx) / placed.widthPx;
+  const y = (point.y - placed.yPx) / placed.heightPx;
+  return crop === null ? { x, y } : { x: crop.x + x * crop.width, y: crop.y + y * crop.height };
+}
+
 function clamp(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value));
 }

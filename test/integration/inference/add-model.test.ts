@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { addModel } from '../../../cli/models/add-model.ts';
 import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
 import { openDetectorSession } from '../../../services/inference/adapters/onnxruntime/detector-session.ts';
+import { keypointNamesOf } from '../../../services/inference/core/keypoint-names.ts';
 import { scoreRules } from '../../../services/inference/core/score-rules.ts';
 import { testDataPath } from '../../support/test-data.ts';
 import { encodeConstantModel, type ConstantOutput } from '../../support/tiny-model.ts';
@@ -113,11 +114,42 @@ describe('finds out the family of a network of its output form, and reads its bo
   );
 });
 
+test('a pose model gives the keypoints of each object', async () => {
+  const values = new Float32Array(56 * cells);
+  const column = [24, 32, 32, 32, 0.8, ...Array.from({ length: 17 }, (_, point) => [point, 2 * point, 0.5]).flat()];
+  column.forEach((value, plane) => {
+    values[plane * cells + 3] = value;
+  });
+  const file = join(directory, 'pose.onnx');
+  const one = { name: 'output0', shape: [1, 56, cells], values };
+  await writeFile(file, encodeConstantModel([one], { shape: [1, 3, sizePx, sizePx] }));
+  const { manifest } = await addModel({ file, directory: join(directory, 'models') });
+  expect(manifest).toMatchObject({ family: 'yolov8_pose', task: 'pose', labels: ['person'] });
+  const model = await createModelLibrary({ directories: [join(directory, 'models')] }).load('pose');
+  const session = await openDetectorSession(model.bytes, model.manifest, scoreRules(model.manifest));
+  const data = new Uint8Array(sizePx * sizePx * 3);
+  const found = await session.detect({ format: 'gbrp', widthPx: sizePx, heightPx: sizePx, data });
+  await session.close();
+  expect([...found.boxes.subarray(0, 4)]).toEqual([8, 16, 40, 48]);
+  expect([...found.keypoints]).toEqual(column.slice(5));
+  expect(keypointNamesOf(manifest).slice(0, 2)).toEqual(['nose', 'left_eye']);
+});
+
+test('a pose model of other keypoints is known by what its file says', async () => {
+  const file = join(directory, 'hand.onnx');
+  const one = output('output0', [1, 5 + 3 * 21, cells], { 0: 24 });
+  const notes = { task: 'pose', kpt_shape: '[21, 3]', names: "{0: 'hand'}" };
+  await writeFile(file, encodeConstantModel([one], { shape: [1, 3, sizePx, sizePx] }, notes));
+  const { manifest } = await addModel({ file, directory: join(directory, 'models') });
+  expect(manifest).toMatchObject({ family: 'yolov8_pose', labels: ['hand'] });
+  expect(keypointNamesOf(manifest)).toHaveLength(21);
+});
+
 describe('one output for the whole picture', () => {
   async function add(
     fileName: string,
     values: readonly number[],
-    options: { labels?: string[]; family?: 'classification' } = {},
+    options: { labels?: string[]; family?: 'classification' | 'embedding' } = {},
   ) {
     const file = join(directory, fileName);
     const one = { name: 'output', shape: [1, values.length], values: Float32Array.from(values) };
@@ -149,19 +181,27 @@ describe('one output for the whole picture', () => {
     expect(await boxesOf('weather')).toEqual([0, 0, 64, 64, 0.6, 1]);
   });
 
+  const directionOf100 = Array.from({ length: 100 }, (_, at) => (at % 2 === 0 ? 0.1 : -0.1));
+
   test.each([
-    ['person-reid.onnx', Array.from({ length: 200 }, (_, at) => at), 'makes an embedding of 200 numbers'],
-    [
-      'net.onnx',
-      Array.from({ length: 100 }, () => 0.1).map((each, at) => (at % 2 === 0 ? each : -each)),
-      'makes an embedding of 100',
-    ],
-    ['net.onnx', Array.from({ length: 512 }, (_, at) => at), 'or an embedding'],
-  ])('of an embedding is refused with what is missing: %s', async (fileName, values, text) => {
-    await expect(add(fileName, values)).rejects.toMatchObject({
-      message: expect.stringContaining(text) as string,
-      action: expect.stringMatching(/records|a field for embeddings/) as string,
+    ['person-reid.onnx', Array.from({ length: 200 }, (_, at) => at), ['person'], 'likely'],
+    ['vehicle-reid.onnx', directionOf100, ['car', 'motorcycle', 'bus', 'truck'], 'certain'],
+    ['net.onnx', directionOf100, null, 'certain'],
+  ])('of an embedding is known by its name or its length: %s', async (fileName, values, classes, certainty) => {
+    const { manifest, findings, objects } = await add(fileName, values);
+    expect(manifest).toMatchObject({ family: 'embedding', task: 'embedding', outputs: { classes, maxObjects: 16 } });
+    expect(findings.find(({ what }) => what === 'family')).toMatchObject({ certainty });
+    expect(objects).toBeNull();
+  });
+
+  test('that may be classes or an embedding asks, and takes the answer', async () => {
+    const values = Array.from({ length: 512 }, (_, at) => at);
+    await expect(add('net.onnx', values)).rejects.toMatchObject({
+      message: expect.stringContaining('or an embedding') as string,
+      action: expect.stringContaining('--family embedding') as string,
     });
+    const { manifest } = await add('net.onnx', values, { family: 'embedding', labels: ['person'] });
+    expect(manifest).toMatchObject({ family: 'embedding', outputs: { classes: ['person'] } });
   });
 
   test('that nothing names the classes of, asks for them', async () => {

@@ -7,6 +7,7 @@ import Type from 'typebox';
 import { Parse } from 'typebox/value';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openDetectorSession } from '../../../services/inference/adapters/onnxruntime/detector-session.ts';
+import { keypointStride } from '../../../services/inference/core/detections.ts';
 import { scoreRules } from '../../../services/inference/core/score-rules.ts';
 import { testModelLibrary } from '../../support/models.ts';
 import { testDataPath } from '../../support/test-data.ts';
@@ -24,6 +25,8 @@ const oracleSchema = Type.Object({
       height_px: Type.Integer(),
       pixels_sha256: Type.String(),
       boxes: Type.Array(box),
+      /** x and y of each keypoint, for each box; of models that have them. */
+      points: Type.Optional(Type.Array(Type.Array(Type.Number()))),
     }),
   ),
 });
@@ -108,7 +111,7 @@ describe.skipIf(library === undefined)('boxes against the reference implementati
         const data = await planarPixels(path, each.second, each.width_px, each.height_px);
         // Another build of ffmpeg may decode or round differently; then the numbers say nothing.
         if (createHash('sha256').update(data).digest('hex') !== each.pixels_sha256) continue;
-        const { boxes } = await session.detect({
+        const { boxes, keypoints } = await session.detect({
           format: 'gbrp',
           widthPx: each.width_px,
           heightPx: each.height_px,
@@ -126,6 +129,11 @@ describe.skipIf(library === undefined)('boxes against the reference implementati
           picture: each.picture,
           invented: [],
         });
+        const points = each.points?.flat() ?? [];
+        const ours = [...keypoints].filter((_, index) => index % keypointStride !== 2);
+        expect(ours).toHaveLength(points.length);
+        // Both lists have the surest first, and no two faces of a picture are equally sure.
+        for (const [index, value] of points.entries()) expect(Math.abs((ours[index] ?? 0) - value)).toBeLessThan(0.1);
         compared++;
       }
       if (compared === 0) skip('this ffmpeg makes other pixels than the one that the oracle was made with');

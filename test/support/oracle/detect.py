@@ -69,7 +69,8 @@ def overlaps(box, boxes):
     return shared / (area(box) + area(boxes) - shared)
 
 
-def suppress(boxes, scores, classes, limit):
+def suppress(boxes, scores, classes, limit, points=None):
+    """Rows of x1 y1 x2 y2 score class, best first; `points` of each box after that."""
     kept = []
     for each in np.unique(classes):
         left = np.flatnonzero(classes == each)
@@ -78,7 +79,8 @@ def suppress(boxes, scores, classes, limit):
             kept.append(left[0])
             left = left[1:][overlaps(boxes[left[0]], boxes[left[1:]]) <= limit]
     kept = sorted(kept, key=lambda index: -scores[index])
-    return [[*map(float, boxes[i]), float(scores[i]), int(classes[i])] for i in kept]
+    more = [[]] * len(boxes) if points is None else points
+    return [[*map(float, boxes[i]), float(scores[i]), int(classes[i]), *map(float, more[i])] for i in kept]
 
 
 def yolox(session, planes, model):
@@ -158,18 +160,21 @@ def yunet(session, planes, model):
     tensor[0, :, :height, :width] = planes[[1, 0, 2]]
     names = [output.name for output in session.get_outputs()]
     outputs = dict(zip(names, session.run(None, {session.get_inputs()[0].name: tensor})))
-    boxes, scores = [], []
+    boxes, scores, points = [], [], []
     for stride in (8, 16, 32):
         score = np.sqrt(outputs[f"cls_{stride}"][0, :, 0] * outputs[f"obj_{stride}"][0, :, 0])
         raw = outputs[f"bbox_{stride}"][0]
         ys, xs = np.mgrid[: size // stride, : size // stride]
-        centres = (np.stack([xs.ravel(), ys.ravel()], 1) + raw[:, :2]) * stride
+        cells = np.stack([xs.ravel(), ys.ravel()], 1)
+        centres = (cells + raw[:, :2]) * stride
+        landmarks = outputs[f"kps_{stride}"][0].reshape(-1, 5, 2)
+        points.append(((cells[:, None] + landmarks) * stride).reshape(-1, 10))
         sizes = np.exp(raw[:, 2:]) * stride
         boxes.append(np.concatenate([centres - sizes / 2, centres + sizes / 2], 1))
         scores.append(score)
-    boxes, scores = np.concatenate(boxes), np.concatenate(scores)
+    boxes, scores, points = np.concatenate(boxes), np.concatenate(scores), np.concatenate(points)
     good = scores >= model["score"]
-    return suppress(boxes[good], scores[good], np.zeros(good.sum(), int), model["iou"])
+    return suppress(boxes[good], scores[good], np.zeros(good.sum(), int), model["iou"], points[good])
 
 
 FAMILIES = {"yolox": yolox, "picodet": picodet, "fastestdet": fastestdet, "ultraface": ultraface, "yunet": yunet}
@@ -204,6 +209,7 @@ def main():
             cases.append(dict(
                 picture=path, second=second, width_px=width, height_px=height, pixels_sha256=digest,
                 boxes=[[*(round(v, 3) for v in b[:4]), round(b[4], 5), b[5]] for b in boxes],
+                **(dict(points=[[round(v, 3) for v in b[6:]] for b in boxes]) if model["family"] == "yunet" else {}),
             ))
             print(name, path, len(boxes), "boxes")
         file = options.out / f"{name}.json"

@@ -13,7 +13,7 @@ function zeros(...dims: number[]): Outputs[string] {
 
 function decode(manifest: ModelManifest, outputs: Outputs, overrides?: ThresholdOverrides): number[][] {
   const shapes = Object.fromEntries(Object.entries(outputs).map(([name, { dims }]) => [name, dims]));
-  const candidates = createCandidateList(1);
+  const candidates = createCandidateList({ initialCapacity: 1 });
   createDecoder(manifest, shapes, scoreRules(manifest, overrides))(outputs, candidates);
   return Array.from({ length: candidates.count }, (_, index) =>
     Array.from(candidates.values.subarray(index * 6, index * 6 + 6), (value) => Math.round(value * 1e4) / 1e4),

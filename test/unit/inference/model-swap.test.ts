@@ -6,6 +6,7 @@ import type { FrameImage, SampledFrame } from '#shared/core/frame';
 import { createMetricStore } from '#shared/core/metric-store';
 import { initialRollout, type ModelRef } from '#shared/core/rollout/rollout-state';
 import { renderPrometheusText } from '#shared/core/prometheus-text';
+import { boxesAlone } from '../../../services/inference/core/detections.ts';
 import type { EngineOutcome, InferenceEngine } from '../../../services/inference/core/ports.ts';
 import { createInferenceService } from '../../../services/inference/service.ts';
 import { createLogKeeper, machineClock } from '../../support/inference-doubles.ts';
@@ -29,6 +30,7 @@ function heldEngine(ref: ModelRef, holds: boolean, sizePx = 32): HeldEngine {
     manifest: { ...yoloxManifest, ...ref, input: { ...yoloxManifest.input, widthPx: sizePx, heightPx: sizePx } },
     digest: ref.digest,
     runtime: 'scripted',
+    embeddingModel: null,
     state: 'running',
     workers: 1,
     queued: 0,
@@ -41,7 +43,7 @@ function heldEngine(ref: ModelRef, holds: boolean, sizePx = 32): HeldEngine {
       engine.taken.push({ widthPx, heightPx, image });
       if (holds) await new Promise<void>((resolve) => waiting.push(resolve));
       const time = { waitedMs: 0, preprocessMs: 1, inferenceMs: 2, postprocessMs: 1, brightness: null };
-      return { kind: 'detected', boxes: Float32Array.from([0, 0, 8, 8, 0.9, 0]), ...time };
+      return { kind: 'detected', ...boxesAlone, boxes: Float32Array.from([0, 0, 8, 8, 0.9, 0]), ...time };
     },
     finish() {
       for (const go of waiting.splice(0)) go();

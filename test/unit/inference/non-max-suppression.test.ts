@@ -31,9 +31,9 @@ function overlap(a: Box, b: Box): number {
 }
 
 function suppress(boxes: readonly Box[], threshold: number, maxObjects = 1000): readonly Box[] {
-  const list = createCandidateList(2);
+  const list = createCandidateList({ initialCapacity: 2 });
   for (const box of boxes) list.push(box.x1, box.y1, box.x2, box.y2, box.score, box.classIndex);
-  const kept = suppressNonMaxima(list, threshold, maxObjects);
+  const { boxes: kept } = suppressNonMaxima(list, threshold, maxObjects);
   return Array.from({ length: kept.length / detectionStride }, (_, index) => {
     const [x1 = 0, y1 = 0, x2 = 0, y2 = 0, score = 0, classIndex = 0] = kept.subarray(index * detectionStride);
     return { x1, y1, x2, y2, score, classIndex };

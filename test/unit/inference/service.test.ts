@@ -3,6 +3,8 @@ import { AppError } from '#shared/core/errors';
 import type { FrameFate, FrameImage, SampledFrame } from '#shared/core/frame';
 import { messageId } from '#shared/core/message-id';
 import { createMetricStore } from '#shared/core/metric-store';
+import { boxesAlone, noScore } from '../../../services/inference/core/detections.ts';
+import type { ModelManifest } from '../../../services/inference/core/model.ts';
 import type { EngineOutcome, InferenceEngine } from '../../../services/inference/core/ports.ts';
 import { createInferenceService, type InferenceService } from '../../../services/inference/service.ts';
 import { createLogKeeper } from '../../support/inference-doubles.ts';
@@ -10,11 +12,12 @@ import { yoloxManifest } from '../../support/manifests.ts';
 
 type Detect = (image: FrameImage, deadlineMs: number | null) => EngineOutcome;
 
-function scriptedEngine(detect: Detect): InferenceEngine {
+function scriptedEngine(detect: Detect, manifest: ModelManifest = yoloxManifest): InferenceEngine {
   return {
-    manifest: yoloxManifest,
+    manifest,
     digest: 'd'.repeat(64),
     runtime: 'scripted',
+    embeddingModel: 'likeness@1#e',
     state: 'running',
     workers: 1,
     queued: 0,
@@ -30,9 +33,9 @@ const nowUs = 1_700_000_000_500_000;
 const logger = createLogKeeper();
 const producer = { service: 'inference', instance_id: 'a', version: '1' };
 
-function service(detect: Detect, keeper = logger): InferenceService {
+function service(detect: Detect, keeper = logger, manifest?: ModelManifest): InferenceService {
   return createInferenceService({
-    engine: scriptedEngine(detect),
+    engine: scriptedEngine(detect, manifest),
     producer,
     clock: { nowUs: () => nowUs, monotonicMs: () => 0, sleep: () => Promise.resolve() },
     logger: keeper,
@@ -79,6 +82,7 @@ function frame(fate: FrameFate = 'analyse', change: Partial<SampledFrame> = {}):
 function detected(...boxes: readonly number[]): EngineOutcome {
   return {
     kind: 'detected',
+    ...boxesAlone,
     boxes: Float32Array.from(boxes),
     waitedMs: 3,
     preprocessMs: 1,
@@ -120,7 +124,10 @@ test('makes a record of a frame, with boxes as fractions of the picture', async 
       role: 'PRIMARY',
     },
     objects: [
-      { class_id: 1, class_name: 'car', confidence: 0.75, bbox: { x: 0.25, y: 0.25, width: 0.5, height: 0.5 } },
+      {
+        ...{ class_id: 1, class_name: 'car', confidence: 0.75, bbox: { x: 0.25, y: 0.25, width: 0.5, height: 0.5 } },
+        ...{ keypoints: [], embedding: null, embedding_model: null },
+      },
     ],
     motion: null,
     accounting: frame().accounting,
@@ -198,4 +205,33 @@ test('says a failure that goes on once, and once that it is over', async () => {
 
 test('says which size a picture has to be scaled to', () => {
   expect(service(() => detected()).sizeFor(641, 359)).toEqual({ widthPx: 32, heightPx: 17 });
+});
+
+test('maps keypoints as boxes, through the region that was cut out and beyond its edge', async () => {
+  const pose: ModelManifest = {
+    ...yoloxManifest,
+    ...{ family: 'yolov8_pose', task: 'pose', outputs: { keypoints: ['nose', 'left_eye'] } },
+  };
+  const found: EngineOutcome = {
+    ...detected(8, 4, 24, 12, 0.75, 0),
+    ...{ keypoints: Float32Array.of(16, 8, 0.5, -32, 0, noScore) },
+  };
+  const crop = { x: 0.5, y: 0.25, width: 0.5, height: 0.5 };
+  const [object] = (await service(() => found, logger, pose).analyse(frame('analyse', { crop }))).objects;
+  expect(object?.keypoints).toEqual([
+    { name: 'nose', x: 0.75, y: 0.5, confidence: 0.5 },
+    { name: 'left_eye', x: 0, y: 0.25, confidence: null },
+  ]);
+});
+
+test('an object has the vector of its box, also where the one before it lay in the padding', async () => {
+  const found: EngineOutcome = {
+    ...detected(...[0, 20, 8, 30, 0.9, 0], ...[8, 4, 24, 12, 0.75, 0], ...[0, 0, 8, 8, 0.5, 1]),
+    ...{ embeddings: [Float32Array.of(1, 0), Float32Array.of(0, 1), null] },
+  };
+  const { objects } = await service(() => found).analyse(frame());
+  expect(objects.map(({ embedding, embedding_model: model }) => [embedding, model])).toEqual([
+    [[0, 1], 'likeness@1#e'],
+    [null, null],
+  ]);
 });

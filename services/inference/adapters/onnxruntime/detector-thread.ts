@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { AppError, fromErrorRecord } from '#shared/core/errors';
 import type { ScoreRules } from '../../core/model.ts';
 import type { ExecutionProvider, ImageDetections, VerifiedModel } from '../../core/ports.ts';
-import type { ChosenProvider, DetectRequest, FromWorker, ToWorker } from './worker-messages.ts';
+import type { ChosenProvider, DetectRequest, EmbeddingLoad, FromWorker, ToWorker } from './worker-messages.ts';
 
 export type ThreadResult =
   | { readonly kind: 'detected'; readonly result: ImageDetections; readonly data: Uint8Array<ArrayBuffer> }
@@ -21,7 +21,12 @@ export interface DetectorThread {
   /** Rejects where the model does not load or takes too long; the thread is told to end then. */
   load(
     model: VerifiedModel,
-    options: { readonly rules: ScoreRules; readonly provider: ExecutionProvider; readonly timeoutMs: number },
+    options: {
+      readonly rules: ScoreRules;
+      readonly provider: ExecutionProvider;
+      readonly embedding: EmbeddingLoad | null;
+      readonly timeoutMs: number;
+    },
   ): Promise<ChosenProvider>;
   /** One image at a time. Its buffer is transferred and comes back with the result. */
   detect(request: DetectRequest): void;
@@ -105,9 +110,10 @@ export function startDetectorThread(name: string, events: DetectorThreadEvents):
   }
 
   return {
-    async load(model, { rules, provider, timeoutMs }) {
+    async load(model, { rules, provider, embedding, timeoutMs }) {
       // A copy of its own for each thread, transferred: nothing of it stays here or there once the session has read it.
       const bytes = model.bytes.slice();
+      const described = embedding === null ? null : { ...embedding, bytes: embedding.bytes.slice() };
       let timer: NodeJS.Timeout | undefined;
       try {
         return await new Promise<ChosenProvider>((resolve, reject) => {
@@ -120,7 +126,10 @@ export function startDetectorThread(name: string, events: DetectorThreadEvents):
               ),
             );
           }, timeoutMs);
-          say({ kind: 'load', bytes, manifest: model.manifest, rules, provider }, [bytes.buffer]);
+          say({ kind: 'load', bytes, manifest: model.manifest, rules, provider, embedding: described }, [
+            bytes.buffer,
+            ...(described === null ? [] : [described.bytes.buffer]),
+          ]);
         });
       } catch (error) {
         loading = undefined;

@@ -1,11 +1,16 @@
 import { parentPort } from 'node:worker_threads';
 import { AppError, toErrorRecord } from '#shared/core/errors';
+import type { PixelImage } from '#shared/core/frame';
 import { createFrameBufferPool } from '#shared/core/frame-buffer-pool';
 import { createJpegDecoder } from '#shared/images/jpeg-decoder';
+import { boxesAlone } from '../../core/detections.ts';
 import { meanBrightness } from '../../core/drift/brightness.ts';
 import { scaleImage } from '../../core/fit-image.ts';
 import type { ImageDetections } from '../../core/ports.ts';
+import type { EmbeddingRules } from '../../core/embedding.ts';
+import type { ModelInput } from '../../core/model.ts';
 import type { DetectorSession } from './detector-session.ts';
+import { openEmbeddingSession, type Descriptions, type EmbeddingSession } from './embedding-session.ts';
 import { openShapedSession } from './shaped-session.ts';
 import type { ChosenProvider, DetectRequest, FromWorker, ToWorker } from './worker-messages.ts';
 
@@ -13,6 +18,8 @@ import type { ChosenProvider, DetectRequest, FromWorker, ToWorker } from './work
 if (parentPort === null) throw new Error('this file is started as a worker thread');
 const port = parentPort;
 let session: DetectorSession | undefined;
+let describer:
+  { readonly session: EmbeddingSession; readonly input: ModelInput; readonly rules: EmbeddingRules } | undefined;
 /** For the pixels of one decoded picture after another. */
 const pool = createFrameBufferPool({ maxBytes: 1 << 24 });
 const jpegDecoder = createJpegDecoder(pool);
@@ -33,6 +40,12 @@ async function handle(message: ToWorker): Promise<void> {
       try {
         const opened = await openOnProvider(message);
         session = opened.session;
+        if (message.embedding !== null) {
+          const { bytes, manifest, rules } = message.embedding;
+          // On the provider that took the other one: a choice of its own would be a second thing to tell of.
+          const described = await openEmbeddingSession(bytes, manifest, opened.chosen.provider);
+          describer = { session: described, input: message.manifest.input, rules };
+        }
         say({ kind: 'loaded', ...opened.chosen });
       } catch (error) {
         say({ kind: 'load-failed', error: toErrorRecord(error) });
@@ -43,6 +56,7 @@ async function handle(message: ToWorker): Promise<void> {
       return;
     case 'stop':
       await session?.close();
+      await describer?.session.close();
       port.close();
   }
 }
@@ -91,6 +105,15 @@ async function detectionsOf(
   const fitting = fitTo === null ? pixels : scaleImage(pixels, fitTo);
   const readyMs = performance.now() - startMs;
   const found = await detector.detect(fitting);
+  const foundMs = performance.now();
+  const described = await descriptionsOf(fitting, found.boxes);
+  const inferenceMs = found.inferenceMs + (performance.now() - foundMs);
   if (pixels !== image) pool.give(pixels.data);
-  return { ...found, preprocessMs: readyMs + found.preprocessMs, brightness };
+  return { ...found, ...described, inferenceMs, preprocessMs: readyMs + found.preprocessMs, brightness };
+}
+
+async function descriptionsOf(image: PixelImage, boxes: Float32Array): Promise<Descriptions> {
+  if (describer === undefined) return { embeddings: boxesAlone.embeddings, notDescribed: boxesAlone.notDescribed };
+  const { input, rules } = describer;
+  return describer.session.describe(image, boxes, input, rules);
 }

@@ -1,7 +1,7 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { Tensor, type InferenceSession } from 'onnxruntime-node';
 import { AppError, fromErrorRecord, toErrorRecord } from '#shared/core/errors';
-import { createRuntimeSession, freeOutputs } from './detector-session.ts';
+import { createRuntimeSession, freeOutputs } from './runtime-session.ts';
 import type { BenchAnswer, BenchFigures, BenchRequest, BenchThreadMessage } from './model-bench-messages.ts';
 
 /** The process that measures one setting for model-bench.ts, and each of its threads. */

@@ -3,7 +3,8 @@ import { AppError, toErrorRecord } from '#shared/core/errors';
 import { isVector } from '../../core/model-guess-vectors.ts';
 import type { TensorFacts } from '../../core/model-facts.ts';
 import { guessInput } from '../../core/model-guess.ts';
-import { sessionOptions } from './detector-session.ts';
+import { openEmbeddingSession } from './embedding-session.ts';
+import { sessionOptions } from './runtime-session.ts';
 import type { ProbedModel, TrialAnswer, TrialRequest } from './model-trial-messages.ts';
 import { openShapedSession } from './shaped-session.ts';
 
@@ -17,14 +18,24 @@ async function answer(request: TrialRequest): Promise<TrialAnswer> {
   try {
     if (request.kind === 'probe') return { kind: 'probed', found: await probe(request) };
     const bytesBefore = process.memoryUsage.rss();
-    const session = await openShapedSession(request.bytes, request.manifest, request.rules);
-    const run =
-      request.image === null ? { boxes: new Float32Array(), inferenceMs: 0 } : await session.detect(request.image);
+    const boxes = await boxesOf(request);
     const memoryBytes = Math.max(0, process.memoryUsage.rss() - bytesBefore);
-    return { kind: 'tried', found: { boxes: run.boxes, inferenceMs: run.inferenceMs, memoryBytes } };
+    return { kind: 'tried', found: { boxes, memoryBytes } };
   } catch (error) {
     return { kind: 'failed', error: toErrorRecord(error) };
   }
+}
+
+/** Opening a session runs the model on grey; what is for objects is run on the whole picture then. */
+async function boxesOf(request: Extract<TrialRequest, { kind: 'try' }>): Promise<Float32Array> {
+  const { bytes, manifest, rules, image } = request;
+  if (manifest.family === 'embedding') {
+    const session = await openEmbeddingSession(bytes, manifest);
+    if (image !== null) await session.embed(image);
+    return new Float32Array();
+  }
+  const session = await openShapedSession(bytes, manifest, rules);
+  return image === null ? new Float32Array() : (await session.detect(image)).boxes;
 }
 
 async function probe({ bytes, size }: Extract<TrialRequest, { kind: 'probe' }>): Promise<ProbedModel> {

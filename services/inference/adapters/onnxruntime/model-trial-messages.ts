@@ -28,7 +28,6 @@ export interface ProbedModel {
 export interface TriedModel {
   /** As in core/detections.ts; empty where there was no picture. */
   readonly boxes: Float32Array;
-  readonly inferenceMs: number;
   /** Resident memory that loading and running it added to the process. */
   readonly memoryBytes: number;
 }

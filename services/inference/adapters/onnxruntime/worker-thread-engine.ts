@@ -4,12 +4,14 @@ import type { Clock } from '#shared/core/clock';
 import { AppError } from '#shared/core/errors';
 import type { FrameImage } from '#shared/core/frame';
 import type { Logger } from '#shared/core/logger';
+import { embeddingModelName, embeddingRules } from '../../core/embedding.ts';
 import type { ThresholdOverrides } from '../../core/model.ts';
 import type {
   EngineOutcome,
   EngineState,
   ExecutionProvider,
   InferenceEngine,
+  VerifiedEmbedding,
   VerifiedModel,
 } from '../../core/ports.ts';
 import { scoreRules } from '../../core/score-rules.ts';
@@ -21,6 +23,8 @@ export interface WorkerThreadEngineOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly thresholds?: ThresholdOverrides;
+  /** The model that describes what the first one finds. */
+  readonly embedding?: VerifiedEmbedding | undefined;
   /** Default: one less than the cores, at least 1, at most 8. The core left over decodes video and runs the main thread; a session costs
    *  some 40 MB, so that a machine with many cores should be told how many of them are meant for this. */
   readonly workers?: number;
@@ -65,6 +69,10 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
   const { model, clock, logger } = options;
   const { manifest } = model;
   const rules = scoreRules(manifest, options.thresholds);
+  const embedding =
+    options.embedding === undefined
+      ? null
+      : { ...options.embedding, rules: embeddingRules(manifest, options.embedding.manifest) };
   const workers = options.workers ?? usualWorkers();
   const runTimeoutMs = options.runTimeoutMs ?? 30_000;
   const loadTimeoutMs = options.loadTimeoutMs ?? 60_000;
@@ -128,7 +136,8 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
       },
     });
     slot.thread = thread;
-    const loaded = await thread.load(model, { rules, provider: chosen.provider, timeoutMs: loadTimeoutMs });
+    const { provider } = chosen;
+    const loaded = await thread.load(model, { rules, provider, embedding, timeoutMs: loadTimeoutMs });
     // A thread that is started again is not asked to try once more, and what was refused stays told.
     if (chosen.refused === null) chosen = loaded;
     slot.state = 'idle';
@@ -270,6 +279,7 @@ export function createWorkerThreadEngine(options: WorkerThreadEngineOptions): In
     get runtime() {
       return `onnxruntime-${chosen.provider}`;
     },
+    embeddingModel: embedding === null ? null : embeddingModelName(embedding.manifest, embedding.digest),
     workers,
     get state() {
       return state();

@@ -1,6 +1,7 @@
 import type { ModelFamily, ModelManifest, ScoreRules } from '../model.ts';
 import type { CreateDecoder, Decode } from './decoder.ts';
 import { createClassificationDecoder } from './classification.ts';
+import { refuseEmbedding } from './embedding.ts';
 import { createFastestdetDecoder } from './fastestdet.ts';
 import { createNanodetDecoder } from './nanodet.ts';
 import { createPicodetDecoder } from './picodet.ts';
@@ -9,13 +10,14 @@ import { createSsdDecoder } from './ssd.ts';
 import { createUltrafaceDecoder } from './ultraface.ts';
 import { createYoloNmsDecoder } from './yolo-nms.ts';
 import { createYolov5Decoder } from './yolov5.ts';
-import { createYolov8Decoder } from './yolov8.ts';
+import { createYolov8Decoder, createYolov8PoseDecoder } from './yolov8.ts';
 import { createYoloxDecoder } from './yolox.ts';
 import { createYunetDecoder } from './yunet.ts';
 
 /** One line a family. */
 const decoders: { readonly [Family in ModelFamily]: CreateDecoder<Family> } = {
   classification: createClassificationDecoder,
+  embedding: refuseEmbedding,
   fastestdet: createFastestdetDecoder,
   nanodet: createNanodetDecoder,
   picodet: createPicodetDecoder,
@@ -25,6 +27,7 @@ const decoders: { readonly [Family in ModelFamily]: CreateDecoder<Family> } = {
   yolo_nms: createYoloNmsDecoder,
   yolov5: createYolov5Decoder,
   yolov8: createYolov8Decoder,
+  yolov8_pose: createYolov8PoseDecoder,
   yolox: createYoloxDecoder,
   yunet: createYunetDecoder,
 };

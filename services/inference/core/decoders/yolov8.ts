@@ -1,11 +1,26 @@
-import { outputOfShape, pushCentred, shapeMismatch, type CreateDecoder } from './decoder.ts';
+import { keypointStride } from '../detections.ts';
+import type { ModelManifest, ScoreRules } from '../model.ts';
+import { outputOfShape, pushCentred, shapeMismatch, type CreateDecoder, type Decode } from './decoder.ts';
 
 /**
  * YOLOv8, v9, v11, v12 as exported without suppression: one output [1, 4 + classes, boxes] in pixels of the input; four planes hold
  * centre and size, one plane a class its scores. There is no objectness.
  */
-export const createYolov8Decoder: CreateDecoder<'yolov8'> = (manifest, shapes, { lowestScore, scoreByClass }) => {
-  const planes = 4 + manifest.labels.length;
+export const createYolov8Decoder: CreateDecoder<'yolov8'> = (manifest, shapes, rules) =>
+  decoderOf(manifest, shapes, rules, 0);
+
+/** Their pose models: the same, and after the scores three planes a keypoint: x, y in pixels of the input, and how sure it is that it can be seen. */
+export const createYolov8PoseDecoder: CreateDecoder<'yolov8_pose'> = (manifest, shapes, rules) =>
+  decoderOf(manifest, shapes, rules, manifest.outputs.keypoints.length);
+
+function decoderOf(
+  manifest: ModelManifest,
+  shapes: Readonly<Record<string, readonly number[]>>,
+  { lowestScore, scoreByClass }: ScoreRules,
+  points: number,
+): Decode {
+  const firstKeypoint = 4 + manifest.labels.length;
+  const planes = firstKeypoint + points * keypointStride;
   const name = outputOfShape(shapes, (dims) => dims.length === 3 && dims[0] === 1 && dims[1] === planes);
   if (name === undefined) throw shapeMismatch(manifest, `one output [1,${planes},boxes]`, shapes);
   const boxes = shapes[name]?.[2] ?? 0;
@@ -33,6 +48,9 @@ export const createYolov8Decoder: CreateDecoder<'yolov8'> = (manifest, shapes, {
       if (score < 0 || !(score >= (scoreByClass[classIndex] ?? 0))) continue;
       const at = (plane: number): number => values[plane * boxes + box] ?? 0;
       pushCentred(candidates, { x: at(0), y: at(1), width: at(2), height: at(3) }, score, classIndex);
+      if (points === 0) continue;
+      const keypoints = candidates.keypointsOfLast();
+      for (let index = 0; index < keypoints.length; index++) keypoints[index] = at(firstKeypoint + index);
     }
   };
-};
+}

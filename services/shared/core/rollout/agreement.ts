@@ -1,5 +1,8 @@
 import type { BoundingBoxRecord, DetectedObjectRecord } from '../../../../schemas/index.ts';
 
+/** What of an object tells whether two models mean the same one. */
+type ComparedObject = Pick<DetectedObjectRecord, 'class_name' | 'confidence' | 'bbox'>;
+
 /** How two models saw one class. */
 export interface ClassAgreement {
   readonly matched: number;
@@ -21,8 +24,8 @@ export function iou(one: BoundingBoxRecord, other: BoundingBoxRecord): number {
 
 /** Per class, what both saw and what only one did. Boxes are paired by overlap, the largest first, each at most once. */
 export function compareObjects(
-  active: readonly DetectedObjectRecord[],
-  candidate: readonly DetectedObjectRecord[],
+  active: readonly ComparedObject[],
+  candidate: readonly ComparedObject[],
 ): ReadonlyMap<string, ClassAgreement> {
   const classes = new Map<string, ClassAgreement>();
   for (const name of new Set([...active, ...candidate].map(({ class_name: each }) => each))) {
@@ -40,7 +43,7 @@ export function agreementRatio({ matched, onlyActive, onlyCandidate }: ClassAgre
   return seen === 0 ? null : (2 * matched) / seen;
 }
 
-function countMatches(ours: readonly DetectedObjectRecord[], theirs: readonly DetectedObjectRecord[]): number {
+function countMatches(ours: readonly ComparedObject[], theirs: readonly ComparedObject[]): number {
   const pairs = ours.flatMap((one, left) =>
     theirs.map((other, right) => ({ left, right, overlap: iou(one.bbox, other.bbox) })),
   );

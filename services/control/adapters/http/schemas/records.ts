@@ -49,6 +49,18 @@ export const DetectionFrameRecord = Type.Object(
         class_name: Type.String(),
         confidence: Type.Number(),
         bbox: Type.Object({ x: Type.Number(), y: Type.Number(), width: Type.Number(), height: Type.Number() }),
+        keypoints: Type.Array(
+          Type.Object({
+            name: Type.String(),
+            x: Type.Number(),
+            y: Type.Number(),
+            confidence: nullable(Type.Number()),
+          }),
+        ),
+        embedding: Type.Null({ description: 'Always null here: the vectors are on the topic and in files.' }),
+        embedding_model: nullable(
+          Type.String({ description: 'The model whose vector of this object is on the topic and in files.' }),
+        ),
       }),
     ),
     motion: nullable(
