@@ -5,7 +5,7 @@ import type { RunReport } from '../../cli/run/run-report.ts';
 import { demoSceneClip, sceneFramesAtFiveFps } from '../support/demo-scene-clip.ts';
 import { readDetections } from '../support/read-records.ts';
 import { runSightline, startSightline, temporaryDirectory } from '../support/run-sightline.ts';
-import { writeTinyModel } from '../support/tiny-model.ts';
+import { encodeMeanColourModel, writeTinyModel } from '../support/tiny-model.ts';
 
 async function setUp(): Promise<{ directory: string; results: string; base: readonly string[] }> {
   const directory = await temporaryDirectory();
@@ -75,6 +75,24 @@ describe('sightline run on a file', () => {
       .map((line) => (JSON.parse(line) as { type: string }).type);
     expect(types.filter((type) => type === 'detection_frame')).toHaveLength(24);
     expect(new Set(types)).toEqual(new Set(['detection_frame', 'camera_status']));
+  });
+
+  it('gives objects a vector with an embedding model, in files that verify finds right', async () => {
+    const { directory, results, base } = await setUp();
+    const file = path.join(directory, 'person-reid.onnx');
+    await writeFile(file, encodeMeanColourModel({ widthPx: 16, heightPx: 32 }));
+    const state = ['--state-dir', path.join(directory, 'state')];
+    expect(await runSightline(['models', 'add', file, ...state])).toMatchObject({ code: 0 });
+    const camera = ['--camera', `a=${await demoSceneClip()}`, '--until-end', '--fps', '1'];
+    const run = await runSightline([...base, ...camera, '--embedding-model', 'person-reid']);
+    expect(run, run.stderr).toMatchObject({ code: 0 });
+    const objects = (await readDetections(results)).flatMap((record) => record.objects);
+    expect(objects).toHaveLength(24);
+    for (const { embedding, embedding_model: model } of objects) {
+      expect(Math.hypot(...(embedding ?? []))).toBeCloseTo(1, 5);
+      expect(model).toMatch(/^person-reid@[0-9a-f]{12}#[0-9a-f]{64}$/);
+    }
+    expect(await runSightline(['results', 'verify', results])).toMatchObject({ code: 0 });
   });
 
   it('keeps the accounts of several cameras apart, and one bad camera does not stop the others', async () => {
