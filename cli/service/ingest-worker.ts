@@ -12,6 +12,7 @@ import type { Service } from '#shared/core/service';
 import { createTopicCameraRegistry } from '#shared/store/topic-camera-registry';
 import { ingestDefaults } from '../../services/ingest/config.ts';
 import { BusOutlet } from '../../services/ingest/core/bus-outlet.ts';
+import { createFrameEncoder } from '../../services/ingest/core/frame-encoder.ts';
 import { CameraKeeper, type RunningCamera } from '../../services/ingest/core/camera-keeper.ts';
 import { specFromRegistration } from '../../services/ingest/core/camera-registration.ts';
 import type { CameraSpec } from '../../services/ingest/core/camera-spec.ts';
@@ -45,6 +46,7 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
   const { bus, topics } = connection;
   const stopping = new AbortController();
   const outlet = new BusOutlet({ clock, logger });
+  const encode = createFrameEncoder();
   /** Epochs of the cameras that run here. */
   const epochs = new Map<string, number>();
   const never = Promise.withResolvers<never>();
@@ -94,8 +96,12 @@ export function createIngestWorker(options: IngestWorkerOptions): Service {
       openSource: refusals.get(camera) ?? options.openSource,
       cameras: [camera],
       config: ingestDefaults,
-      publishFrame: (frame) =>
-        outlet.send(() => bus.publish(topics.frames, { key: camera.id, value: frame }), abandoned.signal),
+      async publishFrame(frame) {
+        const value = encode(frame);
+        await outlet.send(() => bus.publish(topics.frames, { key: camera.id, value }), abandoned.signal);
+        // Only where it was sent: pixels of a frame that is dropped are given back by whoever drops it.
+        if (frame.image?.format === 'yuv420p') options.pool.give(frame.image.data);
+      },
       publishStatus: async (status) => {
         // The camera's word is the other ingest's by now.
         if (isLost) return;

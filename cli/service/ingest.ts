@@ -13,8 +13,8 @@ import { serve } from './serve.ts';
 import { openServiceConnection } from './service-connection.ts';
 import { loadServiceSettings, type ServiceRequest } from './service-settings.ts';
 
-/** Brightness of pictures that were just decoded; the pictures themselves are encoded and small. */
-const pooledFrameBytes = 16 * 1024 * 1024;
+/** Pictures that were just decoded and are not encoded yet: five for each of 60 cameras and a few more. */
+const pooledFrameBytes = 64 * 1024 * 1024;
 
 /** `sightline service ingest`. */
 export async function runIngest(request: ServiceRequest): Promise<void> {
@@ -39,7 +39,6 @@ export async function runIngest(request: ServiceRequest): Promise<void> {
       openSource: await createFfmpegSources({
         ffmpegPath: settings.ffmpeg,
         geometry: () => manifest.input,
-        output: 'jpeg',
         pool,
         policy: { denyLoopback: settings.deny_loopback, denyPrivate: settings.deny_private },
         clock,

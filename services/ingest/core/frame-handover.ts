@@ -87,7 +87,7 @@ export class FrameHandover {
       const verdict = filter.judge(frame.luma, this.#mediaTimeMs(frame));
       if (!verdict.keep) {
         this.accounting.filter();
-        releaseImage(pool, frame.image);
+        pool.give(frame.image.data);
         onOutcome({ kind: 'filtered' });
         return undefined;
       }
@@ -171,7 +171,7 @@ export class FrameHandover {
 
   #drop(waiting: WaitingFrame, reason: DropReason, cause?: unknown): void {
     this.accounting.drop(waiting.kept, reason);
-    releaseImage(this.#options.pool, waiting.frame.image);
+    this.#options.pool.give(waiting.frame.image.data);
     this.#options.onOutcome({ kind: 'dropped', reason, ...(cause === undefined ? {} : { cause }) });
   }
 
@@ -217,11 +217,6 @@ export class FrameHandover {
 
 function isTooLarge(cause: unknown): boolean {
   return cause instanceof AppError && cause.code === 'SIGHTLINE_KAFKA_RECORD_TOO_LARGE';
-}
-
-/** Encoded pictures differ in size from one to the next, so their memory is not kept. */
-function releaseImage(pool: FrameBufferPool, image: SourceFrame['image']): void {
-  if (image.format === 'yuv420p') pool.give(image.data);
 }
 
 /** Regions are found in what was cut out, and told as fractions of the whole picture. */

@@ -1,6 +1,6 @@
 import type { ReasonCode } from '#schemas';
 import type { AppError } from '#shared/core/errors';
-import type { FrameTimes, JpegImage, LumaPlane, Yuv420Image } from '#shared/core/frame';
+import type { FrameTimes, LumaPlane, Yuv420Image } from '#shared/core/frame';
 import type { CameraSpec } from './camera-spec.ts';
 
 export type { EpochStore } from '#shared/core/epoch-store';
@@ -20,8 +20,8 @@ export interface SourceFrame {
   readonly sourceWidthPx: number;
   readonly sourceHeightPx: number;
   /** The sink owns it from here on. */
-  readonly image: Yuv420Image | JpegImage;
-  /** What to judge the picture by. Of a JPEG it is there for the time of the call only; of planes it is the first of them. */
+  readonly image: Yuv420Image;
+  /** What to judge the picture by: the first of its planes. */
   readonly luma: LumaPlane;
 }
 

@@ -5,11 +5,9 @@ import { jpegWriterWasm } from './jpeg-writer-wasm.ts';
 import { loadKernel } from './web-assembly.ts';
 import { yuv420Bytes } from './yuv420.ts';
 
-/** Of pictures that are looked at and not analysed: small is more useful than perfect. */
-const quality = 75;
-
 /** What the kernel has in its memory; jpeg-writer.wat says the same. */
 const orderAt = 640;
+const reverseOrderAt = 3776;
 const componentsAt = 768;
 const componentBytes = 272;
 const codesAt = componentsAt + 3 * componentBytes;
@@ -22,28 +20,43 @@ const largestBlockBytes = 416;
 /** As many as JPEG can tell. */
 const maxSidePx = 65_535;
 
+/** More sizes of pictures at a time are rare. */
+const maxHeads = 64;
+
 /** Two colours of half the size both ways beside the brightness. */
 const samplings = [0x22, 0x11, 0x11] as const;
 
 /**
  * Makes JPEGs of pictures in YUV 4:2:0, whose planes they have nearly as they are: no pixel is turned into red, green and blue, the range of
  * cameras becomes that of JPEG with the factors that quantise, and nothing is allocated but the result. It keeps its memory, so one serves
- * many pictures. Undefined for bytes that are no picture of the size that was said.
+ * many pictures. Undefined for bytes that are no picture of the size that was said. `quality` is 50 to 100; the default is for pictures that are
+ * looked at and not analysed, where small is more useful than perfect.
  */
-export function createBaselineJpegWriter(): (image: Yuv420Image) => Uint8Array<ArrayBuffer> | undefined {
+export function createBaselineJpegWriter({ quality = 75 } = {}): (
+  image: Yuv420Image,
+) => Uint8Array<ArrayBuffer> | undefined {
   let kernel = loadKernel(jpegWriterWasm, 'write', planesAt);
-  let head = new Uint8Array();
-  let setFor: string | undefined;
+  let setFor: boolean | undefined;
+  /** By size: cameras of several sizes take turns. */
+  const heads = new Map<string, Uint8Array<ArrayBuffer>>();
 
-  function prepare(image: Yuv420Image, bytes: number): void {
-    const { widthPx, heightPx, isFullRange = false } = image;
+  function prepare({ isFullRange = false }: Yuv420Image, bytes: number): void {
     const isTooSmall = kernel.memory.buffer.byteLength < bytes;
-    const wanted = `${widthPx}x${heightPx} ${isFullRange}`;
-    if (!isTooSmall && setFor === wanted) return;
+    if (!isTooSmall && setFor === isFullRange) return;
     if (isTooSmall) kernel = loadKernel(jpegWriterWasm, 'write', bytes);
-    writeTables(new DataView(kernel.memory.buffer), isFullRange);
-    head = headOf(image);
-    setFor = wanted;
+    writeTables(new DataView(kernel.memory.buffer), quality, isFullRange);
+    setFor = isFullRange;
+  }
+
+  function headFor(size: SizePx): Uint8Array<ArrayBuffer> {
+    const key = `${size.widthPx}x${size.heightPx}`;
+    let head = heads.get(key);
+    if (head === undefined) {
+      head = headOf(size, quality);
+      if (heads.size >= maxHeads) heads.clear();
+      heads.set(key, head);
+    }
+    return head;
   }
 
   return (image) => {
@@ -53,6 +66,7 @@ export function createBaselineJpegWriter(): (image: Yuv420Image) => Uint8Array<A
     const blocks = Math.ceil(widthPx / 16) * Math.ceil(heightPx / 16) * 6;
     const scanAt = planesAt + yuv420Bytes(image);
     prepare(image, scanAt + blocks * largestBlockBytes);
+    const head = headFor(image);
     const memory = new Uint8Array(kernel.memory.buffer);
     memory.set(data, planesAt);
     const end = kernel.run(planesAt, widthPx, heightPx, componentsAt, scanAt) ?? scanAt;
@@ -68,8 +82,11 @@ function isSize(sidePx: number): boolean {
   return Number.isInteger(sidePx) && sidePx >= 1 && sidePx <= maxSidePx;
 }
 
-function writeTables(memory: DataView, isFullRange: boolean): void {
-  inColumns.forEach((place, index) => memory.setUint8(orderAt + index, place * 2));
+function writeTables(memory: DataView, quality: number, isFullRange: boolean): void {
+  inColumns.forEach((place, index) => {
+    memory.setUint8(orderAt + index, place * 2);
+    memory.setUint8(reverseOrderAt + place, index);
+  });
   const codesOf = (index: number): number => codesAt + index * (meanCodesBytes + codesBytes);
   for (const index of [0, 1] as const) {
     writeCodes(memory, codesOf(index), usualMeanCodes[index]);
@@ -107,7 +124,7 @@ function writeCodes(memory: DataView, at: number, { lengths, symbols }: JpegCode
 }
 
 /** All that comes before the blocks. */
-function headOf({ widthPx, heightPx }: SizePx): Uint8Array<ArrayBuffer> {
+function headOf({ widthPx, heightPx }: SizePx, quality: number): Uint8Array<ArrayBuffer> {
   const twoBytes = (value: number): number[] => [value >> 8, value & 255];
   const segment = (kind: number, content: readonly number[]): number[] => [
     ...[0xff, kind, ...twoBytes(content.length + 2)],

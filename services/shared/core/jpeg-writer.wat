@@ -9,25 +9,46 @@
   (global $count (mut i32) (i32.const 0))
   (global $to (mut i32) (i32.const 0))
 
-  (func $put (param $value i32) (param $length i32)
-    (local $byte i32)
-    (global.set $bits
-      (i64.or (i64.shl (global.get $bits) (i64.extend_i32_u (local.get $length))) (i64.extend_i32_u (local.get $value))))
-    (global.set $count (i32.add (global.get $count) (local.get $length)))
+  (func $byte (param $byte i32)
+    (i32.store8 (global.get $to) (local.get $byte))
+    (global.set $to (i32.add (global.get $to) (i32.const 1)))
+    ;; A byte of ones is followed by one of zeros: else it were the beginning of a marker.
+    (if (i32.eq (local.get $byte) (i32.const 255))
+      (then
+        (i32.store8 (global.get $to) (i32.const 0))
+        (global.set $to (i32.add (global.get $to) (i32.const 1))))))
+
+  ;; All whole bytes of the bits that wait.
+  (func $flush
     (block $done
       (loop $next
         (br_if $done (i32.lt_u (global.get $count) (i32.const 8)))
         (global.set $count (i32.sub (global.get $count) (i32.const 8)))
-        (local.set $byte
+        (call $byte
           (i32.and (i32.wrap_i64 (i64.shr_u (global.get $bits) (i64.extend_i32_u (global.get $count)))) (i32.const 255)))
-        (i32.store8 (global.get $to) (local.get $byte))
-        (global.set $to (i32.add (global.get $to) (i32.const 1)))
-        ;; A byte of ones is followed by one of zeros: else it were the beginning of a marker.
-        (if (i32.eq (local.get $byte) (i32.const 255))
-          (then
-            (i32.store8 (global.get $to) (i32.const 0))
-            (global.set $to (i32.add (global.get $to) (i32.const 1)))))
         (br $next))))
+
+  ;; At most 26 bits, behind fewer than 32 that wait.
+  (func $put (param $value i32) (param $length i32)
+    (local $word i32)
+    (global.set $bits
+      (i64.or (i64.shl (global.get $bits) (i64.extend_i32_u (local.get $length))) (i64.extend_i32_u (local.get $value))))
+    (global.set $count (i32.add (global.get $count) (local.get $length)))
+    (if (i32.lt_u (global.get $count) (i32.const 32)) (then (return)))
+    (local.set $word
+      (i32.wrap_i64 (i64.shr_u (global.get $bits) (i64.extend_i32_u (i32.sub (global.get $count) (i32.const 32))))))
+    ;; Any byte of ones?
+    (if (i32.and
+        (i32.and (i32.sub (i32.xor (local.get $word) (i32.const -1)) (i32.const 0x01010101)) (local.get $word))
+        (i32.const 0x80808080))
+      (then (call $flush) (return)))
+    (global.set $count (i32.sub (global.get $count) (i32.const 32)))
+    ;; Four at once, the first bits first.
+    (i32.store (global.get $to)
+      (i32.or
+        (i32.and (i32.rotl (local.get $word) (i32.const 8)) (i32.const 0x00ff00ff))
+        (i32.and (i32.rotr (local.get $word) (i32.const 8)) (i32.const 0xff00ff00))))
+    (global.set $to (i32.add (global.get $to) (i32.const 4))))
 
   ;; The code of a value after `run` zeros, then the value itself, its leading zeros left out. Of each symbol the table has the code, and its length
   ;; above 16 bits.
@@ -115,9 +136,10 @@
 
   ;; One block whose rows lie `row` bytes apart. The component's record: quantising factors, columns first (256 bytes); what is taken off the sum of a
   ;; block (4); the mean of the block before, quantised (4); where its codes of means and of the others lie (4 and 4). Scratch: 640 bytes at 0, and the
-  ;; order of the coefficients behind them.
+  ;; order of the coefficients behind them; the reverse of that order at 3776.
   (func $block (param $from i32) (param $row i32) (param $component i32)
-    (local $index i32) (local $values v128) (local $value i32) (local $mean i32) (local $run i32) (local $table i32)
+    (local $index i32) (local $values v128) (local $mean i32) (local $run i32) (local $table i32)
+    (local $found i64) (local $told i64) (local $before i32)
     (loop $load
       (local.set $values (v128.load64_zero (local.get $from)))
       (local.set $values (i16x8.extend_low_i8x16_u (local.get $values)))
@@ -151,24 +173,46 @@
       (i32.sub (local.get $mean) (i32.load offset=260 (local.get $component))))
     (i32.store offset=260 (local.get $component) (local.get $mean))
     (local.set $table (i32.load offset=268 (local.get $component)))
-    (local.set $index (i32.const 1))
-    (loop $next
-      (local.set $value
-        (i32.load16_s offset=512 (i32.load8_u offset=640 (local.get $index))))
-      (if (local.get $value)
-        (then
-          (block $few
-            (loop $many
-              (br_if $few (i32.lt_u (local.get $run) (i32.const 16)))
-              (call $symbol (local.get $table) (i32.const 0xf0))
-              (local.set $run (i32.sub (local.get $run) (i32.const 16)))
-              (br $many)))
-          (call $code (local.get $table) (local.get $run) (local.get $value))
-          (local.set $run (i32.const 0)))
-        (else (local.set $run (i32.add (local.get $run) (i32.const 1)))))
-      (local.set $index (i32.add (local.get $index) (i32.const 1)))
-      (br_if $next (i32.lt_u (local.get $index) (i32.const 64))))
-    (if (local.get $run) (then (call $symbol (local.get $table) (i32.const 0)))))
+
+    ;; Which coefficients are not zero, a bit each: in columns, then in the order in which they are told.
+    (local.set $index (i32.const 96))
+    (loop $sixteen
+      (local.set $found
+        (i64.or (i64.shl (local.get $found) (i64.const 16))
+          (i64.extend_i32_u (i8x16.bitmask (i8x16.ne
+            (i8x16.narrow_i16x8_s (v128.load offset=512 (local.get $index)) (v128.load offset=528 (local.get $index)))
+            (v128.const i8x16 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0))))))
+      (local.set $index (i32.sub (local.get $index) (i32.const 32)))
+      (br_if $sixteen (i32.ge_s (local.get $index) (i32.const 0))))
+    ;; The mean was told above.
+    (local.set $found (i64.and (local.get $found) (i64.const -2)))
+    (block $ordered
+      (loop $order
+        (br_if $ordered (i64.eqz (local.get $found)))
+        (local.set $told
+          (i64.or (local.get $told)
+            (i64.shl (i64.const 1) (i64.load8_u offset=3776 (i32.wrap_i64 (i64.ctz (local.get $found)))))))
+        (local.set $found (i64.and (local.get $found) (i64.sub (local.get $found) (i64.const 1))))
+        (br $order)))
+
+    (local.set $before (i32.const 0))
+    (block $all
+      (loop $next
+        (br_if $all (i64.eqz (local.get $told)))
+        (local.set $index (i32.wrap_i64 (i64.ctz (local.get $told))))
+        (local.set $told (i64.and (local.get $told) (i64.sub (local.get $told) (i64.const 1))))
+        (local.set $run (i32.sub (i32.sub (local.get $index) (local.get $before)) (i32.const 1)))
+        (local.set $before (local.get $index))
+        (block $few
+          (loop $many
+            (br_if $few (i32.lt_u (local.get $run) (i32.const 16)))
+            (call $symbol (local.get $table) (i32.const 0xf0))
+            (local.set $run (i32.sub (local.get $run) (i32.const 16)))
+            (br $many)))
+        (call $code (local.get $table) (local.get $run)
+          (i32.load16_s offset=512 (i32.load8_u offset=640 (local.get $index))))
+        (br $next)))
+    (if (i32.lt_u (local.get $before) (i32.const 63)) (then (call $symbol (local.get $table) (i32.const 0)))))
 
   ;; One that no value follows: sixteen zeros, or nothing but zeros to the end.
   (func $symbol (param $table i32) (param $symbol i32)
@@ -239,4 +283,5 @@
       (br_if $rows (i32.lt_u (local.get $y) (local.get $height))))
     ;; What is left of the last byte is filled with ones.
     (call $put (i32.const 127) (i32.const 7))
+    (call $flush)
     (global.get $to)))

@@ -301,34 +301,9 @@ describe('sizes', () => {
   });
 });
 
-describe('a clip that leaves as JPEG', () => {
-  test.skipIf(cars === undefined)(
-    'gives the frames that it gives as planes, each a whole JPEG of the size that is said',
-    async () => {
-      const path = cars ?? '';
-      const [planes, encoded] = [await readFileToEnd(path), await readFileToEnd(path, {}, { output: 'jpeg' })];
-      expect(encoded.frames.map(({ frameSeq, times }) => [frameSeq, times.ptsUs])).toEqual(
-        planes.frames.map(({ frameSeq, times }) => [frameSeq, times.ptsUs]),
-      );
-      expect(accountingGaps(encoded.frames)).toEqual([]);
-      for (const { image } of encoded.pictures) {
-        expect(image).toMatchObject({ format: 'jpeg', widthPx: 416, heightPx: 234 });
-        const bytes = Buffer.from(image.data);
-        expect([bytes.readUInt16BE(0), bytes.readUInt16BE(bytes.length - 2)]).toEqual([0xffd8, 0xffd9]);
-        expect(bytes.length).toBeGreaterThan(2_000);
-      }
-    },
-  );
-
-  test('is read the same through ordinary pipes', async () => {
-    const clip = makeClip(...testPicture('320x180', 25, 4), join(await temporaryFolder(), 'clip.mp4'));
-    const run = await readFileToEnd(
-      clip,
-      { filter: 'auto' },
-      { output: 'jpeg', openPipes: () => Promise.resolve(null) },
-    );
-    expect(run.snapshot).toMatchObject({ state: 'ENDED', received: 20 });
-    expect(accountingGaps(run.frames)).toEqual([]);
-    for (const { image } of run.pictures) expect(image).toMatchObject({ format: 'jpeg', widthPx: 416, heightPx: 234 });
-  });
+test('a clip is read the same through ordinary pipes', async () => {
+  const clip = makeClip(...testPicture('320x180', 25, 4), join(await temporaryFolder(), 'clip.mp4'));
+  const run = await readFileToEnd(clip, { filter: 'auto' }, { openPipes: () => Promise.resolve(null) });
+  expect(run.snapshot).toMatchObject({ state: 'ENDED', received: 20 });
+  expect(accountingGaps(run.frames)).toEqual([]);
 });

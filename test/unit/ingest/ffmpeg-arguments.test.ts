@@ -14,7 +14,6 @@ const file: FfmpegArgumentsOptions = {
   masks: [],
   geometry: { widthPx: 416, heightPx: 416, resize: { mode: 'stretch' } },
   dialect: dialectOf({ major: 5, minor: 1 }),
-  output: 'planes',
 };
 
 function valueOf(args: readonly string[], option: string): string | undefined {
@@ -23,14 +22,9 @@ function valueOf(args: readonly string[], option: string): string | undefined {
 }
 
 describe('ffmpeg arguments', () => {
-  test.each(['planes', 'jpeg'] as const)('encode %s by one thread, for more of them hold pictures back', (output) => {
-    const args = ffmpegArguments({ ...file, output });
-    const outputs = args
-      .slice(args.indexOf('-i') + 2)
-      .join(' ')
-      .split(/(?<=pipe:\d)/);
-    expect(outputs).toHaveLength(output === 'jpeg' ? 2 : 1);
-    for (const words of outputs) expect(words).toContain('-threads 1');
+  test('write pictures by one thread, for more of them hold pictures back', () => {
+    const args = ffmpegArguments(file);
+    expect(args.slice(args.indexOf('-i') + 2).join(' ')).toContain('-threads 1');
   });
 
   test('hold a file to its demuxer and to the file protocol', () => {

@@ -2,7 +2,7 @@ import { resolve as resolvePath } from 'node:path';
 import type { BoundingBoxRecord } from '#schemas';
 import type { Clock } from '#shared/core/clock';
 import { AppError, toAppError } from '#shared/core/errors';
-import type { FrameTimes, LumaPlane } from '#shared/core/frame';
+import type { FrameTimes } from '#shared/core/frame';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
 import { cropRectangle, inferenceSize, type InputGeometry, type SizePx } from '#shared/core/inference-geometry';
 import type { Logger } from '#shared/core/logger';
@@ -10,12 +10,11 @@ import { scrubSecrets } from '#shared/core/redact';
 import { yuv420Bytes } from '#shared/core/yuv420';
 import type { CaptureClock } from '../../core/capture-clock.ts';
 import { cameraError } from '../../core/camera-failure.ts';
-import type { FrameSink, FrameSource, SourceFrame, StreamEnd } from '../../core/ports.ts';
-import { ffmpegArguments, type FfmpegInput, type FfmpegOutput } from './ffmpeg-arguments.ts';
+import type { FrameSink, FrameSource, StreamEnd } from '../../core/ports.ts';
+import { ffmpegArguments, type FfmpegInput } from './ffmpeg-arguments.ts';
 import { startFfmpeg, type FfmpegExit, type FfmpegProcess } from './ffmpeg-process.ts';
 import { dialectOf, type FfmpegVersion } from './ffmpeg-version.ts';
 import { FrameReader, type Planes } from './frame-reader.ts';
-import { JpegQueue } from './jpeg-queue.ts';
 import { sniffContainer } from './sniff-container.ts';
 import { StderrParser, type FrameNote } from './stderr-parser.ts';
 import type { openOutputPipes } from './output-pipes.ts';
@@ -27,8 +26,6 @@ export interface FfmpegContext {
   readonly pool: FrameBufferPool;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How pictures leave: raw for this process, as JPEG for others. */
-  readonly output: FfmpegOutput;
   /** For tests: how the pipes are made. */
   readonly openPipes?: typeof openOutputPipes;
 }
@@ -99,9 +96,6 @@ class DecoderRun {
   readonly #context: FfmpegContext;
   readonly #parser: StderrParser;
   readonly #reader: FrameReader;
-  /** Null where pictures leave as planes. */
-  readonly #jpegs: JpegQueue | null;
-  #firstSize: SizePx | null = null;
   #process: FfmpegProcess | null = null;
   #lines = 0;
   #frames = 0;
@@ -120,9 +114,8 @@ class DecoderRun {
     this.#context = context;
     this.#startUs = context.clock.nowUs();
     this.#parser = new StderrParser((line) => this.#log(line));
-    this.#jpegs = context.output === 'jpeg' ? new JpegQueue() : null;
     this.#reader = new FrameReader({
-      bytesOf: context.output === 'jpeg' ? ({ widthPx, heightPx }) => widthPx * heightPx : yuv420Bytes,
+      bytesOf: yuv420Bytes,
       nextNote: () => this.#nextNote(),
       scaledSize: (note) => this.#scaledSize(note),
       pool: context.pool,
@@ -131,20 +124,13 @@ class DecoderRun {
   }
 
   async run(signal: AbortSignal): Promise<StreamEnd> {
-    const { ffmpegPath, version, geometry, output, openPipes } = this.#context;
-    const jpegs = this.#jpegs;
+    const { ffmpegPath, version, geometry, openPipes } = this.#context;
     const process = await startFfmpeg(
       {
         path: ffmpegPath,
-        arguments: ffmpegArguments({ ...this.#options, geometry, output, dialect: dialectOf(version) }),
+        arguments: ffmpegArguments({ ...this.#options, geometry, dialect: dialectOf(version) }),
         onPictures: (bytes, start, length) => this.#onPictures(bytes, start, length),
         onMessages: (text) => this.#onMessages(text),
-        ...(jpegs === null
-          ? {}
-          : {
-              onEncoded: (bytes, start, length) => this.#onEncoded(jpegs, bytes, start, length),
-              onEncodedEnd: () => jpegs.end(),
-            }),
       },
       openPipes,
     );
@@ -228,54 +214,21 @@ class DecoderRun {
     }
   }
 
-  #onEncoded(jpegs: JpegQueue, bytes: Uint8Array, start: number, length: number): void {
-    try {
-      jpegs.read(bytes, start, length);
-    } catch (thrown) {
-      this.#fail(thrown, length);
-    }
-  }
-
   #scaledSize(note: FrameNote): SizePx {
     const { crop } = this.#options;
     const shown = crop === null ? note : cropRectangle(note.widthPx, note.heightPx, crop);
-    const size = inferenceSize(shown.widthPx, shown.heightPx, this.#context.geometry);
-    this.#firstSize ??= size;
-    if (
-      this.#jpegs === null ||
-      (size.widthPx === this.#firstSize.widthPx && size.heightPx === this.#firstSize.heightPx)
-    )
-      return size;
-    // The encoder keeps to the size that it was opened with and would distort what comes: a new connection opens another.
-    throw new AppError('SIGHTLINE_FFMPEG_FAILED', 'the pictures changed their shape', { retryable: true });
+    return inferenceSize(shown.widthPx, shown.heightPx, this.#context.geometry);
   }
 
   #onFrame(note: FrameNote, planes: Planes): Promise<void> | undefined {
-    if (this.#jpegs === null) {
-      return this.#push(note, { format: 'yuv420p', ...planes }, { ...planes, black: 16 });
-    }
-    const next = this.#jpegs.take();
-    if (!(next instanceof Promise)) return this.#pushEncoded(note, planes, next);
-    return next.then((jpeg) => this.#pushEncoded(note, planes, jpeg));
-  }
-
-  #pushEncoded(note: FrameNote, luma: Planes, jpeg: Uint8Array | null): Promise<void> | undefined {
-    const { widthPx, heightPx } = luma;
-    // Null: ffmpeg ended between the two. The picture was never whole, like one that is torn off in the middle.
-    const wait = jpeg === null ? undefined : this.#push(note, { format: 'jpeg', widthPx, heightPx, data: jpeg }, luma);
-    this.#context.pool.give(luma.data);
-    return wait;
-  }
-
-  #push(note: FrameNote, image: SourceFrame['image'], luma: LumaPlane): Promise<void> | undefined {
     this.#frames++;
     this.#tellFacts(note);
     return this.#sink.frame({
       times: this.#timesOf(note),
       sourceWidthPx: note.widthPx,
       sourceHeightPx: note.heightPx,
-      image,
-      luma,
+      image: { format: 'yuv420p', ...planes },
+      luma: { ...planes, black: 16 },
     });
   }
 

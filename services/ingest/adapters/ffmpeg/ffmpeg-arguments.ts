@@ -30,16 +30,10 @@ export interface FfmpegArgumentsOptions {
   readonly masks: readonly BoundingBoxRecord[];
   readonly geometry: InputGeometry;
   readonly dialect: FfmpegDialect;
-  /** `planes`: raw pictures. `jpeg`: encoded ones on `pipe:3`, and their brightness alone, raw, where the pictures would be. */
-  readonly output: FfmpegOutput;
 }
-
-export type FfmpegOutput = 'planes' | 'jpeg';
 
 /** Bilinear is what the reference implementations of the detectors resize with. */
 const scalerFlags = 'bilinear';
-/** Of ffmpeg's MJPEG encoder, 2 (best) to 31: 12 kB for 416x234; 2 takes half as much again. */
-const jpegQuality = '3';
 /** What cameras send. */
 const cameraCodecs = 'h264,hevc,mjpeg';
 /** Files come from more places; still a list, for every decoder is a surface to attack. */
@@ -65,18 +59,6 @@ export function ffmpegArguments(options: FfmpegArgumentsOptions): string[] {
     ...['-threads', '1'],
     ...['-max_pixels', String(maxPixels)],
     ...inputArguments(options.input, options.dialect),
-    ...(options.output === 'planes' ? planeOutput(options) : jpegOutputs(options)),
-  ];
-}
-
-/**
- * The encoder of raw pictures is one too: left to itself it takes a thread for each processor and holds as many pictures less one until the next
- * ones come. At 5 frames a second that was 0.2 s on two processors, and 3 s on sixteen.
- */
-const rawOutput = ['-threads', '1', '-f', 'rawvideo', '-flush_packets', '1', 'pipe:1'] as const;
-
-function planeOutput(options: FfmpegArgumentsOptions): string[] {
-  return [
     // The first real video stream; not the cover picture of a file.
     ...['-map', '0:V:0'],
     ...['-vf', filterGraph(options)],
@@ -87,15 +69,11 @@ function planeOutput(options: FfmpegArgumentsOptions): string[] {
   ];
 }
 
-/** The JPEG first: it is then there when its brightness comes. Pictures keep the size of the first; see DecoderRun for a camera that changes it. */
-function jpegOutputs(options: FfmpegArgumentsOptions): string[] {
-  return [
-    ...['-filter_complex', `[0:V:0]${filterGraph(options)},split[jpeg][whole];[whole]extractplanes=y[luma]`],
-    ...['-map', '[jpeg]', ...frameSync(options.dialect)],
-    ...['-c:v', 'mjpeg', '-q:v', jpegQuality, '-threads', '1', '-f', 'mpjpeg', '-flush_packets', '1', 'pipe:3'],
-    ...['-map', '[luma]', ...frameSync(options.dialect), ...rawOutput],
-  ];
-}
+/**
+ * The encoder of raw pictures is one too: left to itself it takes a thread for each processor and holds as many pictures less one until the next
+ * ones come. At 5 frames a second that was 0.2 s on two processors, and 3 s on sixteen.
+ */
+const rawOutput = ['-threads', '1', '-f', 'rawvideo', '-flush_packets', '1', 'pipe:1'] as const;
 
 function frameSync({ frameSyncOption }: FfmpegDialect): string[] {
   return [frameSyncOption, frameSyncOption === '-vsync' ? '0' : 'passthrough'];
@@ -148,10 +126,10 @@ export function filterGraph(options: Omit<FfmpegArgumentsOptions, 'input' | 'dia
     // One line per sampled frame with its time and size, before its bytes. The checksum would cost more than the scaling.
     'showinfo=checksum=0',
     ...(options.crop === null ? [] : [cropFilter(options.crop)]),
-    // One meaning of the colours, whatever the camera's: that of JPEG, and that which inference works out. Planes stay as cameras send them;
-    // ffmpeg takes twice as long to turn them into colours, and the pipe has twice as many bytes.
-    `${scaleFilter(options.geometry)}:out_color_matrix=bt601:out_range=${options.output === 'planes' ? 'tv' : 'pc'}`,
-    options.output === 'planes' ? 'format=yuv420p' : 'format=yuvj420p',
+    // One meaning of the colours, whatever the camera's: that which JPEG and inference work out. Planes stay as cameras send them; ffmpeg
+    // takes twice as long to turn them into colours, and the pipe has twice as many bytes.
+    `${scaleFilter(options.geometry)}:out_color_matrix=bt601:out_range=tv`,
+    'format=yuv420p',
     ...maskFilters(options.masks, options.crop),
   ].join(',');
 }

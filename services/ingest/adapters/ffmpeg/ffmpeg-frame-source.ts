@@ -11,7 +11,7 @@ import type { CameraAddress } from '../../core/camera-url.ts';
 import { maskBands } from '../../core/mask-bands.ts';
 import type { FrameSink, FrameSource, OpenFrameSource, StreamEnd } from '../../core/ports.ts';
 import { createFileSource, decode, type FfmpegContext } from './decoder-run.ts';
-import type { FfmpegInput, FfmpegOutput } from './ffmpeg-arguments.ts';
+import type { FfmpegInput } from './ffmpeg-arguments.ts';
 import type { openOutputPipes } from './output-pipes.ts';
 import { detectFfmpeg } from './ffmpeg-version.ts';
 import type { CameraRelay, openCameraRelay, RelayEnd } from '../relay/index.ts';
@@ -23,8 +23,6 @@ export interface FfmpegSourcesOptions {
   readonly pool: FrameBufferPool;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Default planes: raw pictures for a model in this process. */
-  readonly output?: FfmpegOutput;
   readonly policy?: AddressPolicy;
   /** Where the version of ffmpeg is remembered; without it ffmpeg is asked each time. */
   readonly stateDir?: string;
@@ -43,7 +41,6 @@ export async function createFfmpegSources(options: FfmpegSourcesOptions): Promis
   return (camera) => {
     const { source, realtime, loop, fps, crop } = camera;
     const context: FfmpegContext = {
-      output: 'planes',
       ...options,
       geometry: options.geometry(),
       version,

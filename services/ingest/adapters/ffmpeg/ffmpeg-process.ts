@@ -11,10 +11,6 @@ export interface FfmpegProcessOptions {
    * Raw pictures. Returns how many bytes were used; fewer than given only together with `pause`. The bytes may be overwritten after the call.
    */
   readonly onPictures: (bytes: Uint8Array, start: number, length: number) => number;
-  /** Encoded pictures, which ffmpeg writes to `pipe:3`; always used whole. The bytes may be overwritten after the call. */
-  readonly onEncoded?: (bytes: Uint8Array, start: number, length: number) => void;
-  /** All encoded pictures were given out. */
-  readonly onEncodedEnd?: () => void;
   /** What ffmpeg wrote to stderr, cut anywhere. */
   readonly onMessages: (text: string) => void;
 }
@@ -53,16 +49,13 @@ const messageBuffer = Buffer.allocUnsafe(readBufferBytes);
 
 /** Starts ffmpeg. Throws SIGHTLINE_FFMPEG_MISSING or SIGHTLINE_FFMPEG_FAILED where it cannot be started. */
 export async function startFfmpeg(options: FfmpegProcessOptions, usePipes = openOutputPipes): Promise<FfmpegProcess> {
-  const isEncoded = options.onEncoded !== undefined;
-  const pipes = await usePipes(isEncoded);
+  const pipes = await usePipes();
   let child: ChildProcess;
   try {
     child = spawn(options.path, [...options.arguments], {
       stdio: [
         'ignore',
-        ...(pipes === null
-          ? Array.from({ length: isEncoded ? 3 : 2 }, () => 'pipe' as const)
-          : pipesOf(pipes).map(({ writeFd }) => writeFd)),
+        ...(pipes === null ? (['pipe', 'pipe'] as const) : pipesOf(pipes).map(({ writeFd }) => writeFd)),
       ],
       // Out of our process group: Ctrl-C at the terminal is for us, who drain first. No orphan comes of it: what we hold, its pipe and its
       // relay, closes when we end, however we end.
@@ -110,8 +103,7 @@ function attach(child: ChildProcess, pipes: OutputPipes | null, options: FfmpegP
     child.stderr?.on('data', (text: string) => options.onMessages(text));
   }
   const pictures = pipes === null ? fromStdout(child, offer) : fromPipe(pipes.pictures.readFd, offer);
-  const encoded = readEncoded(child, pipes, options);
-  const read = Promise.all([closed(pictures), encoded === null ? undefined : closed(encoded)]);
+  const read = closed(pictures);
 
   const exited = (async (): Promise<FfmpegExit> => {
     await read;
@@ -124,7 +116,6 @@ function attach(child: ChildProcess, pipes: OutputPipes | null, options: FfmpegP
     wasStopped = !isGone;
     kept = null;
     pictures.destroy();
-    encoded?.destroy();
     if (!(await settles(gone.promise, askMs))) {
       child.kill('SIGTERM');
       if (!(await settles(gone.promise, killMs))) child.kill('SIGKILL');
@@ -175,25 +166,6 @@ function fromStdout(child: ChildProcess, offer: (bytes: Uint8Array, start: numbe
     if (!offer(bytes, 0, bytes.length)) stdout.pause();
   });
   return stdout;
-}
-
-/** Never paused: ffmpeg writes a picture here before it writes what we let wait, so it is at most a few ahead. */
-function readEncoded(child: ChildProcess, pipes: OutputPipes | null, options: FfmpegProcessOptions): Socket | null {
-  const { onEncoded, onEncodedEnd } = options;
-  if (onEncoded === undefined) return null;
-  const offer = (bytes: Uint8Array, start: number, end: number): boolean => {
-    onEncoded(bytes, start, end - start);
-    return true;
-  };
-  let socket: Socket;
-  if (pipes?.encoded != null) socket = fromPipe(pipes.encoded.readFd, offer);
-  else {
-    // With stdio `pipe` it is a net.Socket; its declared type is the more general one of all stdio.
-    socket = child.stdio[3] as Socket;
-    socket.on('data', (bytes: Buffer) => offer(bytes, 0, bytes.length));
-  }
-  socket.once('close', () => onEncodedEnd?.());
-  return socket;
 }
 
 function closed(socket: Socket): Promise<void> {

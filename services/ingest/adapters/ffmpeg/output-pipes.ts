@@ -9,8 +9,6 @@ import { promisify } from 'node:util';
 export interface OutputPipes {
   readonly pictures: PipeEnds;
   readonly messages: PipeEnds;
-  /** Encoded pictures; only where they were asked for. */
-  readonly encoded: PipeEnds | null;
 }
 
 export interface PipeEnds {
@@ -23,11 +21,11 @@ export interface PipeEnds {
  * messages can be read here and now, when the frame that they speak of has come. Null where there is no mkfifo: then Node's have to do.
  * The names are gone before this returns, so nobody else can open them.
  */
-export async function openOutputPipes(withEncoded = false): Promise<OutputPipes | null> {
+export async function openOutputPipes(): Promise<OutputPipes | null> {
   // 0700, and a name that nobody guesses.
   const folder = await mkdtemp(join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), 'sightline-'));
   try {
-    const names = ['pictures', 'messages', ...(withEncoded ? ['encoded'] : [])].map((name) => join(folder, name));
+    const names = ['pictures', 'messages'].map((name) => join(folder, name));
     await promisify(execFile)('mkfifo', ['-m', '600', ...names], { timeout: 5_000 });
     const opened: PipeEnds[] = [];
     try {
@@ -36,8 +34,8 @@ export async function openOutputPipes(withEncoded = false): Promise<OutputPipes 
       for (const ends of opened) closePipe(ends);
       throw error;
     }
-    const [pictures, messages, encoded = null] = opened;
-    return pictures === undefined || messages === undefined ? null : { pictures, messages, encoded };
+    const [pictures, messages] = opened;
+    return pictures === undefined || messages === undefined ? null : { pictures, messages };
   } catch {
     return null;
   } finally {
@@ -46,8 +44,8 @@ export async function openOutputPipes(withEncoded = false): Promise<OutputPipes 
 }
 
 /** All that are open, in the order of the child's stdio from 1 on. */
-export function pipesOf({ pictures, messages, encoded }: OutputPipes): readonly PipeEnds[] {
-  return encoded === null ? [pictures, messages] : [pictures, messages, encoded];
+export function pipesOf({ pictures, messages }: OutputPipes): readonly PipeEnds[] {
+  return [pictures, messages];
 }
 
 /** Closes both ends; for pipes that no child took over. */
