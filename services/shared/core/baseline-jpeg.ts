@@ -52,6 +52,8 @@ export function createBaselineJpegReader(): BaselineJpegReader {
   const quantisations: (Int32Array | undefined)[] = [];
   const dcTables: (HuffmanTable | undefined)[] = [];
   const acTables: (HuffmanTable | undefined)[] = [];
+  /** Codes that were read last: pictures of one camera after another have the same. */
+  let known: { readonly segment: Uint8Array; readonly dc: typeof dcTables; readonly ac: typeof acTables } | undefined;
   let scan = new DataView(new ArrayBuffer(64 * 1024));
   let bytes = new Uint8Array(scan.buffer);
   let scanBits = 0;
@@ -105,7 +107,16 @@ export function createBaselineJpegReader(): BaselineJpegReader {
     return true;
   }
 
-  function readHuffmanTables(segment: Uint8Array): boolean {
+  function readHuffmanTables(given: Uint8Array): boolean {
+    if (known !== undefined && Buffer.compare(given, known.segment) === 0) {
+      // Tables that an earlier segment had stay.
+      Object.assign(dcTables, known.dc);
+      Object.assign(acTables, known.ac);
+      return true;
+    }
+    // Tables keep symbols of it, and the memory of the picture goes back to whoever gave it.
+    const segment = new Uint8Array(given);
+    const [dc, ac]: [typeof dcTables, typeof acTables] = [[], []];
     for (let at = 0; at < segment.length;) {
       const kind = segment[at] ?? 0;
       const id = kind & 15;
@@ -113,9 +124,12 @@ export function createBaselineJpegReader(): BaselineJpegReader {
       const symbols = segment.subarray(at + 17, at + 17 + counts.reduce((sum, count) => sum + count, 0));
       const table = kind >> 4 === 0 ? dcTable(counts, symbols) : acTable(counts, symbols);
       if (kind > 0x1f || id > 3 || table === undefined) return false;
-      (kind >> 4 === 0 ? dcTables : acTables)[id] = table;
+      (kind >> 4 === 0 ? dc : ac)[id] = table;
       at += 17 + symbols.length;
     }
+    Object.assign(dcTables, dc);
+    Object.assign(acTables, ac);
+    known = { segment, dc, ac };
     return true;
   }
 

@@ -4,8 +4,10 @@ import sharp, { type JpegOptions } from 'sharp';
 import { describe, expect, test } from 'vitest';
 import createWabt from 'wabt';
 import { createBaselineJpegReader } from '#shared/core/baseline-jpeg';
+import { createBaselineJpegWriter } from '#shared/core/baseline-jpeg-writer';
+import type { Yuv420Image } from '#shared/core/frame';
 import { jpegTransformWasm } from '#shared/core/jpeg-transform-wasm';
-import { fullRange, rgbOfYuv } from '#shared/core/yuv420';
+import { fullRange, rgbOfYuv, yuv420Bytes } from '#shared/core/yuv420';
 
 interface Picture {
   readonly widthPx: number;
@@ -93,6 +95,23 @@ describe('the reader of plain JPEG', () => {
     for (let length = 0; length < jpeg.length; length++)
       expect(reader.read(jpeg.subarray(0, length), picture, take)).toBeUndefined();
     expect(reader.read(jpeg, picture, take)).toBeDefined();
+  });
+
+  test('reads the next picture when the memory of the one before has gone on', () => {
+    const reader = createBaselineJpegReader();
+    const write = createBaselineJpegWriter({ quality: 95 });
+    for (const seed of [1, 2, 3]) {
+      // Noise needs codes of every length.
+      const image: Yuv420Image = { format: 'yuv420p', ...picture, data: new Uint8Array(yuv420Bytes(picture)) };
+      let state = seed;
+      for (let at = 0; at < image.data.length; at++) {
+        state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+        image.data[at] = state >>> 24;
+      }
+      const jpeg = write(image) ?? new Uint8Array();
+      expect(reader.read(jpeg, picture, take)).toBeDefined();
+      jpeg.buffer.transfer(0);
+    }
   });
 
   test('comes to an end with whatever bytes it is given, and reads the next picture as if there had been none', async () => {
