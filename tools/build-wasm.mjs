@@ -5,7 +5,7 @@ import createWabt from 'wabt';
 const wabt = await createWabt();
 for (const [folder, name, constant] of [
   ['../services/inference/core/', 'yuv-planes', 'yuvPlanesWasm'],
-  ['../services/shared/core/', 'jpeg-transform', 'jpegTransformWasm'],
+  ['../services/shared/core/', 'jpeg-reader', 'jpegReaderWasm'],
   ['../services/shared/core/', 'jpeg-writer', 'jpegWriterWasm'],
 ]) {
   const file = (ending) => new URL(`${folder}${name}${ending}`, import.meta.url);

@@ -80,13 +80,3 @@ export function acTable(counts: Uint8Array, symbols: Uint8Array): HuffmanTable |
   });
   return table;
 }
-
-/** The symbol that the window begins with (above 5 bits that hold the length of its code), or 0 where there is no such code. */
-export function symbolEnd({ ends, deltas, symbols }: HuffmanTable, window: number): number {
-  const next = window >>> 16;
-  for (let length = 1; length <= 16; length++) {
-    if (next >= (ends[length] ?? 0)) continue;
-    return ((symbols[(next >>> (16 - length)) + (deltas[length] ?? 0)] ?? 0) << 5) | length;
-  }
-  return 0;
-}

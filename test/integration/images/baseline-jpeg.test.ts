@@ -6,7 +6,7 @@ import createWabt from 'wabt';
 import { createBaselineJpegReader } from '#shared/core/baseline-jpeg';
 import { createBaselineJpegWriter } from '#shared/core/baseline-jpeg-writer';
 import type { Yuv420Image } from '#shared/core/frame';
-import { jpegTransformWasm } from '#shared/core/jpeg-transform-wasm';
+import { jpegReaderWasm } from '#shared/core/jpeg-reader-wasm';
 import { fullRange, rgbOfYuv, yuv420Bytes } from '#shared/core/yuv420';
 
 interface Picture {
@@ -52,11 +52,11 @@ async function difference(planes: Uint8Array, { widthPx, heightPx }: Picture, jp
 const picture = { widthPx: 75, heightPx: 50 };
 const plain: JpegOptions = { quality: 90, chromaSubsampling: '4:2:0' };
 
-test('the assembled transform is that of jpeg-transform.wat', async () => {
+test('the assembled kernel is that of jpeg-reader.wat', async () => {
   const wabt = await createWabt();
-  const source = readFileSync(new URL('../../../services/shared/core/jpeg-transform.wat', import.meta.url), 'utf8');
-  const { buffer } = wabt.parseWat('jpeg-transform.wat', source).toBinary({});
-  expect(Buffer.from(buffer).toString('base64')).toBe(jpegTransformWasm);
+  const source = readFileSync(new URL('../../../services/shared/core/jpeg-reader.wat', import.meta.url), 'utf8');
+  const { buffer } = wabt.parseWat('jpeg-reader.wat', source).toBinary({});
+  expect(Buffer.from(buffer).toString('base64')).toBe(jpegReaderWasm);
 });
 
 describe('the reader of plain JPEG', () => {

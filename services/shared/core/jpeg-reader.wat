@@ -1,6 +1,6 @@
-;; The inverse discrete cosine transform of blocks of 8x8 coefficients, as a JPEG has them: that of Loeffler, Ligtenberg and Moschytz (1989) in whole
-;; numbers, its sums multiplied out so that each is two or four products of 16 bits. Constants are times 2 ** 13. Assembled into
-;; jpeg-transform-wasm.ts by `npm run build:wasm`.
+;; Reads the scan of a plain JPEG: Huffman codes to blocks of 8x8 coefficients, and their inverse discrete cosine transform, that of Loeffler,
+;; Ligtenberg and Moschytz (1989) in whole numbers, its sums multiplied out so that each is two or four products of 16 bits. Constants are times
+;; 2 ** 13. Assembled into jpeg-reader-wasm.ts by `npm run build:wasm`; what lies where in its memory is said in baseline-jpeg.ts.
 (module
   (import "env" "memory" (memory 1))
 
@@ -163,7 +163,7 @@
 
   ;; A row of `count` groups of six blocks: four of brightness, left to right and top to bottom, and one of each colour. The 128 bytes at `scratch` are
   ;; used in between; `y`, `u` and `v` are where the first group's values go.
-  (func (export "groups")
+  (func $groups
     (param $from i32) (param $scratch i32) (param $count i32) (param $y i32) (param $yRow i32) (param $u i32) (param $v i32) (param $colourRow i32)
     (local $below i32)
     (local.set $below (i32.shl (local.get $yRow) (i32.const 3)))
@@ -180,4 +180,163 @@
       (local.set $u (i32.add (local.get $u) (i32.const 8)))
       (local.set $v (i32.add (local.get $v) (i32.const 8)))
       (local.set $count (i32.sub (local.get $count) (i32.const 1)))
-      (br_if $next (local.get $count)))))
+      (br_if $next (local.get $count))))
+
+  ;; The bits of the scan, and how many there are. Behind them lie as many zeros as one block can read.
+  (global $scan (mut i32) (i32.const 0))
+  (global $end (mut i32) (i32.const 0))
+
+  ;; The bits from `position` on, at the top of a word; at least 25 of them.
+  (func $window (param $position i32) (result i32)
+    (local $word i32)
+    (local.set $word (i32.load (i32.add (global.get $scan) (i32.shr_u (local.get $position) (i32.const 3)))))
+    (i32.shl
+      (i32.or
+        (i32.and (i32.rotl (local.get $word) (i32.const 8)) (i32.const 0x00ff00ff))
+        (i32.and (i32.rotr (local.get $word) (i32.const 8)) (i32.const 0xff00ff00)))
+      (i32.and (local.get $position) (i32.const 7))))
+
+  ;; The number that the first bits of the window stand for: without a leading one it is negative.
+  (func $signed (param $window i32) (param $bits i32) (result i32)
+    (local $value i32)
+    (local.set $value (i32.shr_u (local.get $window) (i32.sub (i32.const 32) (local.get $bits))))
+    (select
+      (local.get $value)
+      (i32.sub (local.get $value) (i32.sub (i32.shl (i32.const 1) (local.get $bits)) (i32.const 1)))
+      (i32.lt_s (local.get $window) (i32.const 0))))
+
+  ;; The symbol of a code that is too long for the look-up, above 5 bits that hold the length of its code; 0 where there is no such code. For each length
+  ;; the table has the first number that is too large for it (at 4096), and the index of a symbol less its code (at 4164); symbols at 4232.
+  (func $long (param $table i32) (param $window i32) (result i32)
+    (local $next i32) (local $length i32) (local $at i32)
+    (local.set $next (i32.shr_u (local.get $window) (i32.const 16)))
+    (local.set $length (i32.const 1))
+    (loop $try
+      (local.set $at (i32.add (local.get $table) (i32.shl (local.get $length) (i32.const 2))))
+      (if (i32.lt_s (local.get $next) (i32.load offset=4096 (local.get $at)))
+        (then
+          (return
+            (i32.or
+              (i32.shl
+                (i32.load8_u offset=4232
+                  (i32.add (local.get $table)
+                    (i32.and (i32.const 255)
+                      (i32.add (i32.load offset=4164 (local.get $at))
+                        (i32.shr_u (local.get $next) (i32.sub (i32.const 16) (local.get $length)))))))
+                (i32.const 5))
+              (local.get $length)))))
+      (local.set $length (i32.add (local.get $length) (i32.const 1)))
+      (br_if $try (i32.le_u (local.get $length) (i32.const 16))))
+    (i32.const 0))
+
+  ;; The coefficients of one block from bit `position` on, to `to`; gives where the next one begins, and -1 for bits that are none. The component's record:
+  ;; its mean before (4 bytes); where its steps, its codes of means and of the others lie (4 each). The order of coefficients lies at `order`.
+  (func $codes (param $component i32) (param $order i32) (param $position i32) (param $to i32) (result i32)
+    (local $steps i32) (local $table i32) (local $window i32) (local $entry i32) (local $index i32) (local $value i32)
+    (local $size i32) (local $largest i32)
+    (if (i32.gt_s (local.get $position) (global.get $end)) (then (return (i32.const -1))))
+    (local.set $steps (i32.load offset=4 (local.get $component)))
+    (local.set $table (i32.load offset=8 (local.get $component)))
+    (local.set $window (call $window (local.get $position)))
+    (local.set $entry
+      (i32.load (i32.add (local.get $table) (i32.shl (i32.shr_u (local.get $window) (i32.const 22)) (i32.const 2)))))
+    (if (i32.eqz (local.get $entry)) (then (local.set $entry (call $long (local.get $table) (local.get $window)))))
+    (if (i32.eqz (local.get $entry)) (then (return (i32.const -1))))
+    (local.set $position (i32.add (local.get $position) (i32.and (local.get $entry) (i32.const 31))))
+    (local.set $size (i32.shr_u (local.get $entry) (i32.const 5)))
+    (if (local.get $size)
+      (then
+        (i32.store (local.get $component)
+          (i32.add (i32.load (local.get $component)) (call $signed (call $window (local.get $position)) (local.get $size))))
+        (local.set $position (i32.add (local.get $position) (local.get $size)))))
+    (local.set $value (i32.mul (i32.load (local.get $component)) (i32.load (local.get $steps))))
+    (i32.store16 (local.get $to) (local.get $value))
+    (local.set $largest
+      (select (i32.sub (i32.const 0) (local.get $value)) (local.get $value) (i32.lt_s (local.get $value) (i32.const 0))))
+
+    (local.set $table (i32.load offset=12 (local.get $component)))
+    (local.set $index (i32.const 1))
+    (block $done
+      (loop $next
+        (local.set $window (call $window (local.get $position)))
+        (local.set $entry
+          (i32.load (i32.add (local.get $table) (i32.shl (i32.shr_u (local.get $window) (i32.const 22)) (i32.const 2)))))
+        (if (local.get $entry)
+          (then
+            (local.set $index
+              (i32.add (local.get $index) (i32.and (i32.shr_u (local.get $entry) (i32.const 5)) (i32.const 127))))
+            (local.set $position (i32.add (local.get $position) (i32.and (local.get $entry) (i32.const 31))))
+            (local.set $value (i32.shr_s (local.get $entry) (i32.const 12))))
+          (else
+            (local.set $entry (call $long (local.get $table) (local.get $window)))
+            (if (i32.eqz (local.get $entry)) (then (return (i32.const -1))))
+            (local.set $position (i32.add (local.get $position) (i32.and (local.get $entry) (i32.const 31))))
+            (local.set $entry (i32.shr_u (local.get $entry) (i32.const 5)))
+            (local.set $size (i32.and (local.get $entry) (i32.const 15)))
+            (if (local.get $size)
+              (then
+                (local.set $index (i32.add (local.get $index) (i32.shr_u (local.get $entry) (i32.const 4))))
+                (local.set $value (call $signed (call $window (local.get $position)) (local.get $size)))
+                (local.set $position (i32.add (local.get $position) (local.get $size))))
+              (else
+                ;; The end of the block, or sixteen zeros.
+                (local.set $index
+                  (i32.add (local.get $index)
+                    (select (i32.const 15) (i32.const 64) (i32.eq (local.get $entry) (i32.const 0xf0)))))
+                (local.set $value (i32.const 0))))))
+        (if (i32.gt_u (local.get $index) (i32.const 63))
+          (then
+            (if (local.get $value) (then (return (i32.const -1))))
+            (br $done)))
+        (local.set $value
+          (i32.mul (local.get $value) (i32.load (i32.add (local.get $steps) (i32.shl (local.get $index) (i32.const 2))))))
+        (i32.store16
+          (i32.add (local.get $to) (i32.load8_u (i32.add (local.get $order) (local.get $index))))
+          (local.get $value))
+        (local.set $largest
+          (i32.or (local.get $largest)
+            (select (i32.sub (i32.const 0) (local.get $value)) (local.get $value) (i32.lt_s (local.get $value) (i32.const 0)))))
+        (local.set $index (i32.add (local.get $index) (i32.const 1)))
+        (br_if $next (i32.lt_u (local.get $index) (i32.const 64)))))
+    ;; No picture has larger ones.
+    (select (i32.const -1) (local.get $position) (i32.gt_u (local.get $largest) (i32.const 32767))))
+
+  ;; A whole scan of `bits` bits at `scan`: rows of `columns` groups, whose values go to the planes `y`, `u` and `v`, whole groups wide. Coefficients of a row
+  ;; lie at 0, `scratch` is for the transform; `components`: three records as above, 16 bytes each. 1 where the bits come out even, else 0.
+  (func (export "read")
+    (param $scan i32) (param $bits i32) (param $columns i32) (param $rows i32) (param $components i32) (param $order i32) (param $scratch i32)
+    (param $y i32) (param $u i32) (param $v i32) (result i32)
+    (local $position i32) (local $column i32) (local $block i32) (local $to i32)
+    (global.set $scan (local.get $scan))
+    (global.set $end (local.get $bits))
+    (loop $nextRow
+      (local.set $to (i32.const 0))
+      (local.set $column (i32.const 0))
+      (loop $nextGroup
+        (local.set $block (i32.const 0))
+        (loop $nextBlock
+          (local.set $position
+            (call $codes
+              (i32.add (local.get $components)
+                (select
+                  (i32.const 0)
+                  (i32.shl (i32.sub (local.get $block) (i32.const 3)) (i32.const 4))
+                  (i32.lt_u (local.get $block) (i32.const 4))))
+              (local.get $order) (local.get $position) (local.get $to)))
+          (if (i32.lt_s (local.get $position) (i32.const 0)) (then (return (i32.const 0))))
+          (local.set $to (i32.add (local.get $to) (i32.const 128)))
+          (local.set $block (i32.add (local.get $block) (i32.const 1)))
+          (br_if $nextBlock (i32.lt_u (local.get $block) (i32.const 6))))
+        (local.set $column (i32.add (local.get $column) (i32.const 1)))
+        (br_if $nextGroup (i32.lt_u (local.get $column) (local.get $columns))))
+      (call $groups (i32.const 0) (local.get $scratch) (local.get $columns)
+        (local.get $y) (i32.shl (local.get $columns) (i32.const 4))
+        (local.get $u) (local.get $v) (i32.shl (local.get $columns) (i32.const 3)))
+      (local.set $y (i32.add (local.get $y) (i32.shl (local.get $columns) (i32.const 8))))
+      (local.set $u (i32.add (local.get $u) (i32.shl (local.get $columns) (i32.const 6))))
+      (local.set $v (i32.add (local.get $v) (i32.shl (local.get $columns) (i32.const 6))))
+      (local.set $rows (i32.sub (local.get $rows) (i32.const 1)))
+      (br_if $nextRow (local.get $rows)))
+    (i32.and
+      (i32.le_s (local.get $position) (local.get $bits))
+      (i32.lt_s (i32.sub (local.get $bits) (local.get $position)) (i32.const 8)))))
