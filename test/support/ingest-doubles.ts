@@ -98,7 +98,6 @@ export function grayFrame(ptsMs: number, level = 100, widthPx = 64, heightPx = 4
     sourceWidthPx: 640,
     sourceHeightPx: 480,
     image,
-    luma: image,
   };
 }
 

@@ -244,7 +244,8 @@ export class CameraSupervisor {
     this.#lastFrame = frame;
     this.#lastFrameMs = nowMs;
     this.#received.note(frame.times.captureTimeUs);
-    const trouble = connection.health.check(frame.luma, frame.times.ptsUs === null ? nowMs : frame.times.ptsUs / 1000);
+    const luma = { ...frame.image, black: frame.image.isFullRange === true ? 0 : 16 };
+    const trouble = connection.health.check(luma, frame.times.ptsUs === null ? nowMs : frame.times.ptsUs / 1000);
     const wait = connection.handover.accept(frame);
     if (isFirst || trouble !== this.#trouble()) this.#change(changeForTrouble(trouble));
     if (wait === undefined) return undefined;

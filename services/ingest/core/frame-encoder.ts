@@ -2,7 +2,7 @@ import { createBaselineJpegWriter } from '#shared/core/baseline-jpeg-writer';
 import { AppError } from '#shared/core/errors';
 import type { SampledFrame } from '#shared/core/frame';
 
-/** A detector agrees with what it sees without JPEG as much as it does with ffmpeg at its best usual quality; docs/performance.md has the figures. */
+/** A detector agrees with what it sees without JPEG as much as it does with that of ffmpeg at its quality 3; docs/performance.md has the figures. */
 const quality = 85;
 
 /**

@@ -84,7 +84,7 @@ export class FrameHandover {
     this.#lastFrame = frame;
     let motion: MotionRecord | null = null;
     if (filter !== null) {
-      const verdict = filter.judge(frame.luma, this.#mediaTimeMs(frame));
+      const verdict = filter.judge(frame.image, this.#mediaTimeMs(frame));
       if (!verdict.keep) {
         this.accounting.filter();
         pool.give(frame.image.data);

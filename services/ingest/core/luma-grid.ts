@@ -18,7 +18,7 @@ export function createLumaGrid(widthPx: number, heightPx: number): LumaGrid {
 }
 
 /**
- * Fills the grid from the green plane, which carries most of the brightness. Made here and not by a second output of ffmpeg: that cost
+ * Fills the grid from the plane of brightness. Made here and not by a second output of ffmpeg: that cost
  * 0.3 ms a frame and a second pipe to keep in step, this costs a tenth of it.
  */
 export function fillLumaGrid(grid: LumaGrid, image: LumaPlane): void {

@@ -1,6 +1,6 @@
 import type { ReasonCode } from '#schemas';
 import type { AppError } from '#shared/core/errors';
-import type { FrameTimes, LumaPlane, Yuv420Image } from '#shared/core/frame';
+import type { FrameTimes, Yuv420Image } from '#shared/core/frame';
 import type { CameraSpec } from './camera-spec.ts';
 
 export type { EpochStore } from '#shared/core/epoch-store';
@@ -21,8 +21,6 @@ export interface SourceFrame {
   readonly sourceHeightPx: number;
   /** The sink owns it from here on. */
   readonly image: Yuv420Image;
-  /** What to judge the picture by: the first of its planes. */
-  readonly luma: LumaPlane;
 }
 
 /** Where a source pushes to. The calls are in order and never overlap. */

@@ -7,7 +7,7 @@ import { addModel } from '../../../cli/models/add-model.ts';
 import { loadEmbedding } from '../../../cli/models/chosen-embedding.ts';
 import { createModelLibrary } from '../../../services/inference/adapters/model-files/model-library.ts';
 import { createWorkerThreadEngine } from '../../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
-import type { InferenceEngine } from '../../../services/inference/core/ports.ts';
+import type { ExecutionProvider, InferenceEngine } from '../../../services/inference/core/ports.ts';
 import { createLogKeeper, machineClock } from '../../support/inference-doubles.ts';
 import { encodeMeanColourModel, writeTinyModel, type TinyBox } from '../../support/tiny-model.ts';
 
@@ -19,6 +19,7 @@ const otherPerson = { ...person, confidence: 0.8, x: 0.75 };
 async function engineFor(
   boxes: readonly TinyBox[],
   outputs: Readonly<Record<string, unknown>>,
+  provider: ExecutionProvider = 'cpu',
 ): Promise<InferenceEngine> {
   const directory = await mkdtemp(join(tmpdir(), 'sightline-embedding-'));
   onTestFinished(() => rm(directory, { recursive: true }));
@@ -39,6 +40,7 @@ async function engineFor(
     clock: machineClock,
     logger: createLogKeeper(),
     workers: 1,
+    provider,
   });
   onTestFinished(() => engine.close());
   await engine.start();
@@ -85,6 +87,13 @@ test('describes the surest where there are more than its limit, and counts the o
   const engine = await engineFor([person, otherPerson], { maxObjects: 1 });
   const outcome = await engine.detect(redAndBlue('gbrp'), { deadlineMs: null });
   expect(outcome).toMatchObject({ notDescribed: 1, embeddings: [expect.any(Float32Array), null] });
+});
+
+test('on a provider that is not usable here both models run on the processor', async () => {
+  const engine = await engineFor([person], {}, 'dml');
+  expect(engine.runtime).toBe('onnxruntime-cpu');
+  const outcome = await engine.detect(redAndBlue('gbrp'), { deadlineMs: null });
+  expect(outcome).toMatchObject({ embeddings: [expect.any(Float32Array)] });
 });
 
 test('persons of one colour are alike, of two colours not', async () => {

@@ -6,7 +6,7 @@ import { createJpegDecoder } from '#shared/images/jpeg-decoder';
 import { boxesAlone } from '../../core/detections.ts';
 import { meanBrightness } from '../../core/drift/brightness.ts';
 import { scaleImage } from '../../core/fit-image.ts';
-import type { ImageDetections } from '../../core/ports.ts';
+import type { ExecutionProvider, ImageDetections } from '../../core/ports.ts';
 import type { EmbeddingRules } from '../../core/embedding.ts';
 import type { ModelInput } from '../../core/model.ts';
 import type { DetectorSession } from './detector-session.ts';
@@ -18,8 +18,7 @@ import type { ChosenProvider, DetectRequest, FromWorker, ToWorker } from './work
 if (parentPort === null) throw new Error('this file is started as a worker thread');
 const port = parentPort;
 let session: DetectorSession | undefined;
-let describer:
-  { readonly session: EmbeddingSession; readonly input: ModelInput; readonly rules: EmbeddingRules } | undefined;
+let describer: Describer | undefined;
 /** For the pixels of one decoded picture after another. */
 const pool = createFrameBufferPool({ maxBytes: 1 << 24 });
 const jpegDecoder = createJpegDecoder(pool);
@@ -30,6 +29,8 @@ port.on('message', (message: ToWorker) => {
   work = work.then(() => handle(message));
 });
 
+type Load = Extract<ToWorker, { kind: 'load' }>;
+
 function say(message: FromWorker, transfer: readonly ArrayBuffer[] = []): void {
   port.postMessage(message, transfer);
 }
@@ -39,13 +40,7 @@ async function handle(message: ToWorker): Promise<void> {
     case 'load':
       try {
         const opened = await openOnProvider(message);
-        session = opened.session;
-        if (message.embedding !== null) {
-          const { bytes, manifest, rules } = message.embedding;
-          // On the provider that took the other one: a choice of its own would be a second thing to tell of.
-          const described = await openEmbeddingSession(bytes, manifest, opened.chosen.provider);
-          describer = { session: described, input: message.manifest.input, rules };
-        }
+        ({ session, describer } = opened);
         say({ kind: 'loaded', ...opened.chosen });
       } catch (error) {
         say({ kind: 'load-failed', error: toErrorRecord(error) });
@@ -61,22 +56,42 @@ async function handle(message: ToWorker): Promise<void> {
   }
 }
 
-/** A provider that is not usable here, or not for this model, leaves the processor, which runs everything. */
-async function openOnProvider({
-  bytes,
-  manifest,
-  rules,
-  provider,
-}: Extract<ToWorker, { kind: 'load' }>): Promise<{ session: DetectorSession; chosen: ChosenProvider }> {
+interface Describer {
+  readonly session: EmbeddingSession;
+  readonly input: ModelInput;
+  readonly rules: EmbeddingRules;
+}
+
+interface Opened {
+  readonly session: DetectorSession;
+  readonly describer: Describer | undefined;
+}
+
+/** A provider that is not usable here, or not for these models, leaves the processor, which runs everything. */
+async function openOnProvider(load: Load): Promise<Opened & { readonly chosen: ChosenProvider }> {
+  const { provider } = load;
   let refused: string | null = null;
   if (provider !== 'cpu') {
     try {
-      return { session: await openShapedSession(bytes, manifest, rules, provider), chosen: { provider, refused } };
+      return { ...(await open(load, provider)), chosen: { provider, refused } };
     } catch (error) {
       refused = (error instanceof Error ? error.message : String(error)).slice(0, 300);
     }
   }
-  return { session: await openShapedSession(bytes, manifest, rules), chosen: { provider: 'cpu', refused } };
+  return { ...(await open(load, 'cpu')), chosen: { provider: 'cpu', refused } };
+}
+
+/** Both models on one provider: a choice of its own for the second would be another thing to tell of. */
+async function open({ bytes, manifest, rules, embedding }: Load, provider: ExecutionProvider): Promise<Opened> {
+  const opened = await openShapedSession(bytes, manifest, rules, provider);
+  if (embedding === null) return { session: opened, describer: undefined };
+  try {
+    const described = await openEmbeddingSession(embedding.bytes, embedding.manifest, provider);
+    return { session: opened, describer: { session: described, input: manifest.input, rules: embedding.rules } };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
 }
 
 async function detect(request: DetectRequest): Promise<void> {

@@ -228,7 +228,6 @@ class DecoderRun {
       sourceWidthPx: note.widthPx,
       sourceHeightPx: note.heightPx,
       image: { format: 'yuv420p', ...planes },
-      luma: { ...planes, black: 16 },
     });
   }
 
