@@ -15,6 +15,8 @@ export interface CommitLaneOptions {
   readonly lingerMs: number;
   /** Least time from the beginning of one commit to that of the next, unless much is waiting. */
   readonly spacingMs: number;
+  /** The same while a partition is `behindRecords` behind and fewer than `togetherRecords` have been finished. */
+  readonly catchUp: CatchUp;
   /** How long a lane that the group has turned away waits for word of a new assignment. */
   readonly assignmentTimeoutMs: number;
   /** How long a lane goes on taking over what another owner has taken from it, before it gives in. */
@@ -32,6 +34,12 @@ export interface CommitLaneOptions {
   readonly logger: Logger;
 }
 
+export interface CatchUp {
+  readonly spacingMs: number;
+  readonly behindRecords: number;
+  readonly togetherRecords: number;
+}
+
 const maxTimesFenced = 6;
 
 /** Commits the finished work of one or more partitions, one batch at a time, for as long as it takes. */
@@ -43,6 +51,10 @@ export class CommitLane {
   #closed = false;
   #isDraining = false;
   #begunMs = -Infinity;
+  /** Records finished since then. */
+  #finished = 0;
+  /** The timer was set for longer, as nobody is waiting for single results. */
+  #isCatchingUp = false;
   /** Set where an attempt may have been committed or not: recover() finds out before the next one. */
   #uncertain = false;
   /** The group is being shared out anew; commits make sense again when that is over. */
@@ -70,24 +82,41 @@ export class CommitLane {
     this.#waitsForAssignment = false;
     clearTimeout(this.#graceTimer);
     this.#wake?.();
-    this.touch();
+    this.#setTimer();
   }
 
-  /** Something has been finished. */
+  /** A record has been finished. */
   touch(): void {
+    this.#finished += 1;
+    if (this.#finished === this.#options.catchUp.togetherRecords && this.#isCatchingUp) this.#unsetTimer();
+    this.#setTimer();
+  }
+
+  #setTimer(): void {
     if (this.#closed || this.#running !== undefined || this.#timer !== undefined || this.#waitsForAssignment) return;
-    const { lingerMs, spacingMs } = this.#options;
-    const delayMs = Math.max(lingerMs, this.#begunMs + spacingMs - performance.now());
+    const { lingerMs, spacingMs, catchUp } = this.#options;
+    this.#isCatchingUp = this.#finished < catchUp.togetherRecords && this.#isBehind();
+    const dueMs = this.#begunMs + (this.#isCatchingUp ? catchUp.spacingMs : spacingMs);
+    const delayMs = Math.max(lingerMs, dueMs - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#start(); // never rejects: failures end in fatal()
     }, delayMs);
   }
 
-  /** Commits what is finished now. Resolves without that where `deadlineMs` passes first. */
-  async drain(deadlineMs: number): Promise<void> {
+  #unsetTimer(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  #isBehind(): boolean {
+    for (const { lag } of this.#ledgers) if (lag >= this.#options.catchUp.behindRecords) return true;
+    return false;
+  }
+
+  /** Commits what is finished now. Resolves without that where `deadlineMs` passes first. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#unsetTimer();
     this.#isDraining = true;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
@@ -100,15 +129,14 @@ export class CommitLane {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#graceTimer);
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#unsetTimer();
     this.#wake?.();
   }
 
   #start(): Promise<void> {
     this.#running ??= this.#commitAll().finally(() => {
       this.#running = undefined;
-      if (this.#collect() !== undefined) this.touch();
+      if (this.#collect() !== undefined) this.#setTimer();
     });
     return this.#running;
   }
@@ -126,6 +154,7 @@ export class CommitLane {
         if (batch === undefined) return;
         this.#uncertain = true;
         this.#begunMs = performance.now();
+        this.#finished = 0;
         await this.#options.commit(batch);
         this.#uncertain = false;
         this.#options.committed(batch);

@@ -119,6 +119,11 @@ export class CommitLanes {
         assignmentTimeoutMs: tuning.sessionTimeoutMs + tuning.rebalanceTimeoutMs,
         fencedTimeoutMs: tuning.sessionTimeoutMs,
         spacingMs: isTransactional ? tuning.transactionSpacingMs : 0,
+        catchUp: {
+          spacingMs: isTransactional ? tuning.catchUpSpacingMs : 0,
+          behindRecords: tuning.maxBufferedRecordsPerPartition / 2,
+          togetherRecords: tuning.maxBufferedRecordsPerPartition / 4,
+        },
         lingerMs: isTransactional ? tuning.transactionLingerMs : tuning.commitIntervalMs,
         maxRecords: tuning.maxTransactionRecords,
         maxBytes: tuning.maxTransactionBytes,

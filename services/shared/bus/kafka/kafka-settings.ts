@@ -47,6 +47,11 @@ export interface KafkaTuning {
    * are on average half of this later for it; a worker that has little to do does not notice it.
    */
   readonly transactionSpacingMs: number;
+  /**
+   * The same where half of what may be buffered of a partition waits: its results are late already and nobody notices a little more, while fewer
+   * transactions help the worker to catch up. A quarter of what may be buffered is committed earlier.
+   */
+  readonly catchUpSpacingMs: number;
   /** Larger records are refused before they reach the broker; has to stay below the topic's max.message.bytes. */
   readonly maxRecordBytes: number;
   readonly maxTransactionRecords: number;
@@ -90,6 +95,7 @@ export const defaultKafkaTuning: KafkaTuning = {
   transactionTimeoutMs: 10_000,
   transactionLingerMs: 10,
   transactionSpacingMs: 60,
+  catchUpSpacingMs: 250,
   maxRecordBytes: 1_000_000,
   maxTransactionRecords: 256,
   maxTransactionBytes: 900 * 1024,

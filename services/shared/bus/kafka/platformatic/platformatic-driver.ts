@@ -1,11 +1,4 @@
-import {
-  Consumer,
-  Producer,
-  type BaseOptions,
-  type MessageConsumerMetadata,
-  type MessageToProduce,
-  type ProduceResult,
-} from '@platformatic/kafka';
+import { Consumer, Producer, type BaseOptions, type MessageToProduce, type ProduceResult } from '@platformatic/kafka';
 import type { Logger } from '#shared/core/logger';
 import type {
   GroupEvents,
@@ -23,6 +16,7 @@ import { createPlatformaticAdmin, type PlatformaticAdmin } from './platformatic-
 import { fromPlatformatic, guard } from './platformatic-errors.ts';
 import { PlatformaticMembership } from './platformatic-membership.ts';
 import { baseOptions, retriesWithin, retryDelay } from './platformatic-options.ts';
+import { commitTransactionOffsets } from './transaction-offsets.ts';
 
 export interface PlatformaticDriverOptions {
   readonly connection: KafkaConnectionSettings;
@@ -122,47 +116,51 @@ async function openTransactions(
     }
   });
   return {
-    run: (records, offsets) => guard('commit a transaction', () => runTransaction(producer, records, offsets)),
+    run: (records, offsets) =>
+      guard('commit a transaction', () => runTransaction(producer, transactionalId, records, offsets)),
     close: () => guard('close a producer', async () => producer.close(true)),
   };
 }
 
 async function runTransaction(
   producer: RawProducer,
+  transactionalId: string,
   records: readonly OutgoingRecord[],
-  { topic, next, identity }: TransactionOffsets,
+  offsets: TransactionOffsets,
 ): Promise<readonly bigint[]> {
-  const consumer: MessageConsumerMetadata = {
-    groupId: identity.group,
-    generationId: identity.generation,
-    memberId: identity.memberId,
-    coordinatorId: identity.coordinatorId,
-  };
   const transaction: RawTransaction = await producer.beginTransaction({});
-  let result: ProduceResult;
-  try {
-    // One send: the client folds concurrent ones into one request and would forget the partitions of the second.
-    result = records.length === 0 ? {} : await transaction.send({ messages: records.map(messageOf) });
-    // Only the group's name is read of the consumer.
-    await transaction.addConsumer({ groupId: identity.group } as unknown as Parameters<
-      RawTransaction['addConsumer']
-    >[0]);
-    for (const [partition, offset] of next) {
-      // addOffset takes a consumed message and stores the position behind it; these are the fields that it reads.
-      const last = { topic, partition, offset: offset - 1n, metadata: { consumer } };
-      await transaction.addOffset(last as unknown as Parameters<RawTransaction['addOffset']>[0]);
-    }
-  } catch (error) {
-    // Left open it would hold up the readers of its partitions until the broker gives it up; this process may not be there to end it.
-    await Promise.race([
-      transaction.abort().catch(() => undefined),
-      new Promise((resolve) => setTimeout(resolve, abortWaitMs)),
-    ]);
-    throw error;
-  }
+  // Side by side, for neither needs the other. One send: the client folds concurrent ones into one request and would forget the partitions
+  // of the second.
+  const [sent, positioned] = await Promise.allSettled([
+    records.length === 0 ? { offsets: [] } : transaction.send({ messages: records.map(messageOf) }),
+    addPositions(producer, transaction, transactionalId, offsets),
+  ]);
+  if (sent.status === 'rejected') return giveUp(transaction, sent.reason);
+  if (positioned.status === 'rejected') return giveUp(transaction, positioned.reason);
   // No abort from here on: the outcome of a failed commit is unknown, and the next one to open the id finds out.
   await transaction.commit();
-  return offsetsOf(records, result);
+  return offsetsOf(records, sent.value);
+}
+
+/** Left open it would hold up the readers of its partitions until the broker gives it up; this process may not be there to end it. */
+async function giveUp(transaction: RawTransaction, reason: unknown): Promise<never> {
+  await Promise.race([
+    transaction.abort().catch(() => undefined),
+    new Promise((resolve) => setTimeout(resolve, abortWaitMs)),
+  ]);
+  throw reason;
+}
+
+async function addPositions(
+  producer: RawProducer,
+  transaction: RawTransaction,
+  transactionalId: string,
+  offsets: TransactionOffsets,
+): Promise<void> {
+  // Only the group's name is read of the consumer.
+  const consumer = { groupId: offsets.identity.group } as unknown as Parameters<RawTransaction['addConsumer']>[0];
+  await transaction.addConsumer(consumer);
+  await commitTransactionOffsets(producer, transactionalId, offsets);
 }
 
 function messageOf({
