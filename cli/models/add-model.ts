@@ -8,10 +8,14 @@ import { storeModel } from '../../services/inference/adapters/model-files/model-
 import { probeModel, tryModel, type TrialLimits } from '../../services/inference/adapters/onnxruntime/model-trial.ts';
 import { detectionStride } from '../../services/inference/core/detections.ts';
 import { guessInput, guessModel, type Finding } from '../../services/inference/core/model-guess.ts';
+import type { TensorFacts } from '../../services/inference/core/model-facts.ts';
+import { inputSizeOfAspect, withInputShape } from '../../services/inference/core/model-shape.ts';
+import { resizeOnnxInput } from '../../services/inference/core/onnx-input-size.ts';
 import { taskOf, type ModelFamily, type ModelManifest } from '../../services/inference/core/model.ts';
 import { inspectOnnx } from '../../services/inference/core/onnx-inspector.ts';
 import { parseManifest } from '../../services/inference/model-manifest.ts';
 import { picturePixels, pictureSize } from './picture-pixels.ts';
+import { writtenManifest } from './written-manifest.ts';
 
 export interface AddModelOptions {
   readonly file: string;
@@ -83,22 +87,76 @@ export async function addModel(options: AddModelOptions): Promise<AddedModel> {
     licence: options.licence ?? metadata['license']?.slice(0, 200) ?? 'unknown',
     source: options.source ?? `added from ${fileName}`,
   };
-  const manifest = parseManifest(formatYaml(written), `what was found out about ${fileName}`, () => []);
+  const untrimmed = parseManifest(formatYaml(written), `what was found out about ${fileName}`, () => []);
+  await tryModel({ manifest: untrimmed, bytes }, null, options.limits);
+  const trimmed = await trimmedManifest(untrimmed, bytes, probed.outputs, options.limits);
+  const manifest = trimmed ?? untrimmed;
   const image =
     options.image === undefined
       ? null
       : await picturePixels(options.image, await pictureSize(options.image), manifest.input);
-  const { boxes } = await tryModel({ manifest, bytes }, image, options.limits);
+  const boxes = image === null ? null : (await tryModel({ manifest, bytes }, image, options.limits)).boxes;
 
-  const stored = await storeModel(options.directory, { manifest: written, name, version }, bytes);
+  const stored = await storeModel(options.directory, { manifest: writtenManifest(manifest), name, version }, bytes);
   if (!stored.isNew) await checkIsSame(stored.manifestPath, manifest);
   return {
     manifest,
     manifestPath: stored.manifestPath,
     isNew: stored.isNew,
-    findings: guess.findings,
-    objects: image === null || manifest.family === 'embedding' ? null : objectsOf(boxes, manifest.labels),
+    findings: [...guess.findings, ...shapeFinding(untrimmed, trimmed)],
+    objects: boxes === null || manifest.family === 'embedding' ? null : objectsOf(boxes, manifest.labels),
   };
+}
+
+/**
+ * With the filling of its pictures cut off, where it runs so: a network that is convolutions from end to end sees the same for less work. It gives
+ * as many cells as the picture has; one that gives as many as ever has its own size written into it.
+ */
+async function trimmedManifest(
+  manifest: ModelManifest,
+  bytes: Uint8Array<ArrayBuffer>,
+  outputs: readonly TensorFacts[],
+  limits: TrialLimits | undefined,
+): Promise<ModelManifest | undefined> {
+  if (!hasShape(manifest)) return undefined;
+  const trimmed = withInputShape(manifest, 'trim');
+  const { widthPx, heightPx } = manifest.input;
+  // Long enough for the smallest input to be trimmed.
+  const size = inputSizeOfAspect(trimmed, 2, 1);
+  const share = (size.widthPx * size.heightPx) / (widthPx * heightPx);
+  try {
+    const probed = await probeModel(resizeOnnxInput(bytes, { ...manifest.input, ...size }), size, limits);
+    const isOfCells = outputs.every((output, index) => valuesOf(probed.outputs[index]) === share * valuesOf(output));
+    if (share === 1 || !isOfCells) return undefined;
+    await tryModel({ manifest: trimmed, bytes }, null, limits);
+    return trimmed;
+  } catch {
+    // However it fails, it is of no use in that shape, and is in its own.
+    return undefined;
+  }
+}
+
+function valuesOf(output: TensorFacts | undefined): number {
+  return output?.shape.reduce((product: number, length) => product * Number(length), 1) ?? 0;
+}
+
+function hasShape({ task, input }: ModelManifest): boolean {
+  return input.resize.mode === 'letterbox' && (task === 'detection' || task === 'pose');
+}
+
+function shapeFinding(manifest: ModelManifest, trimmed: ModelManifest | undefined): readonly Finding[] {
+  if (!hasShape(manifest)) return [];
+  const { widthPx, heightPx } = manifest.input;
+  return trimmed === undefined
+    ? [{ what: 'shape', value: 'fixed', certainty: 'certain', because: `it runs at ${widthPx}x${heightPx} only` }]
+    : [
+        {
+          what: 'shape',
+          value: 'trim',
+          certainty: 'certain',
+          because: 'it runs without the filling of a picture, for less work',
+        },
+      ];
 }
 
 async function checkIsSame(manifestPath: string, { name, version, sha256 }: ModelManifest): Promise<void> {

@@ -1,9 +1,11 @@
 import type { Clock } from '#shared/core/clock';
 import type { FrameBufferPool } from '#shared/core/frame-buffer-pool';
+import { shapeOf, type InputShape } from '#shared/core/input-shape';
 import type { Logger } from '#shared/core/logger';
 import type { LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
 import { readModelTuning, type ModelTuning } from './model-tuning.ts';
+import { withInputShape } from '../../services/inference/core/model-shape.ts';
 import type { ExecutionProvider, InferenceEngine, VerifiedEmbedding } from '../../services/inference/core/ports.ts';
 
 export interface EngineMakerOptions {
@@ -13,6 +15,7 @@ export interface EngineMakerOptions {
     readonly threshold?: number | undefined;
     readonly thresholds: Readonly<Record<string, number>>;
     readonly threads?: number | undefined;
+    readonly input_shape?: InputShape | undefined;
   };
   /** Where `models bench --write` keeps what is best here; it holds where the settings say nothing. */
   readonly stateDir: string;
@@ -32,6 +35,15 @@ function tunedSettings(
   return { provider: tuning.provider, threads: threads ?? tuning.threads };
 }
 
+/**
+ * A manifest that trims saves work on the processor. An accelerator prepares a model for each shape anew, for minutes where it builds engines, so it
+ * does that only where the settings say so.
+ */
+function onProvider(model: LoadedModel, provider: ExecutionProvider, wanted: InputShape | undefined): LoadedModel {
+  if (provider === 'cpu' || wanted !== undefined || shapeOf(model.manifest.input) !== 'trim') return model;
+  return { ...model, manifest: withInputShape(model.manifest, 'fixed') };
+}
+
 /** Engines for versions of a model, all by the same settings. */
 export function createEngineMaker(options: EngineMakerOptions): (model: LoadedModel) => InferenceEngine {
   const { settings, stateDir, embedding, pool, clock, logger } = options;
@@ -39,7 +51,7 @@ export function createEngineMaker(options: EngineMakerOptions): (model: LoadedMo
   return (model) => {
     const { provider = 'cpu', threads } = tunedSettings(settings, readModelTuning(stateDir, model.digest));
     return createWorkerThreadEngine({
-      ...{ model, clock, logger, provider, embedding },
+      ...{ model: onProvider(model, provider, settings.input_shape), clock, logger, provider, embedding },
       thresholds: { ...(threshold === undefined ? {} : { score: threshold }), perClass: thresholds },
       ...(threads === undefined ? {} : { workers: threads }),
       recycle: (data) => {

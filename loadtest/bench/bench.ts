@@ -13,6 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { AppError } from '#shared/core/errors';
 import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
+import { inputShapes, shapeOf } from '#shared/core/input-shape';
+import { withInputShape } from '../../services/inference/core/model-shape.ts';
 import { benchEmbedded, embeddedText } from './embedded-bench.ts';
 import type { BenchSettings } from './limit.ts';
 import { round, type Ratios } from './ratios.ts';
@@ -29,6 +31,7 @@ const { values: options } = parseArgs({
     fps: { type: 'string', default: '5' },
     repeats: { type: 'string', default: '5' },
     cameras: { type: 'string', default: '' },
+    'input-shape': { type: 'string' },
     python: { type: 'string', default: process.env['SIGHTLINE_BENCH_PYTHON'] ?? 'python3' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -37,11 +40,14 @@ const { values: options } = parseArgs({
 
 if (options.help) {
   process.stdout
-    .write(`npm run bench -- [--clip FILE …] [--model NAME_OR_MANIFEST] [--fps N] [--repeats N] [--cameras N] [--python PYTHON] [--json]
-npm run bench -- --kafka [--clip FILE …] [--model NAME_OR_MANIFEST] [--fps N] [--repeats N] [--cameras N] [--python PYTHON] [--json]
+    .write(`npm run bench -- [--clip FILE …] [--model NAME_OR_MANIFEST] [--fps N] [--repeats N] [--cameras N]
+  [--input-shape SHAPE] [--python PYTHON] [--json]
+npm run bench -- --kafka [--clip FILE …] [--model NAME_OR_MANIFEST] [--fps N] [--repeats N] [--cameras N]
+  [--input-shape SHAPE] [--python PYTHON] [--json]
 
 Prints, for each clip, CPU time of the pipeline over the limit (ffmpeg decode to null + bare session.run of the same number of frames) and of
-the same loop by hand in Python over the same limit. --cameras N adds: CPU per analysed frame with N cameras against one.
+the same loop by hand in Python over the same limit. --cameras N adds: CPU per analysed frame with N cameras against one. The limit and the loop by hand
+run the model as its file declares it; --input-shape fixed, trim or fit says what the pipeline does, by default what the manifest says.
 
 --kafka measures \`service ingest\` with its ffmpeg and \`service inference --threads 1\` in place of \`run\`, until each frame has its record, and by
 hand two Python programs (OpenCV, onnxruntime, confluent-kafka) with full-size JPEG between them. Broker and registry are not counted. They are
@@ -58,9 +64,11 @@ try {
   const library = createModelLibrary({
     directories: [path.join(dataDir, 'models'), path.join(stateDir, 'models'), path.join(root, 'models')],
   });
-  const model = await library.load(options.model);
+  const loaded = await library.load(options.model);
+  const inputShape = inputShapes.find((shape) => shape === options['input-shape']) ?? shapeOf(loaded.manifest.input);
+  const model = { ...loaded, manifest: withInputShape(loaded.manifest, 'fixed') };
   const ffmpeg = process.env['SIGHTLINE_FFMPEG'] ?? 'ffmpeg';
-  const settings: BenchSettings = { root, work, ffmpeg, model, fps, repeats, python: findPython(), say };
+  const settings: BenchSettings = { root, work, ffmpeg, model, inputShape, fps, repeats, python: findPython(), say };
   await (options.kafka ? overKafka(settings) : embedded(settings));
 } catch (error) {
   if (!(error instanceof AppError)) throw error;

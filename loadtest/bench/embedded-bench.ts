@@ -126,7 +126,7 @@ async function byHand({ work, model, fps }: BenchSettings, python: string, file:
 }
 
 async function runPipeline(
-  { root, work, model, fps }: BenchSettings,
+  { root, work, model, inputShape, fps }: BenchSettings,
   clip: string,
   cameras: number,
 ): Promise<{ cpuMs: number; peakRssMb: number; analysed: number }> {
@@ -137,7 +137,7 @@ async function runPipeline(
     'run',
     ...flags,
     ...['--model', model.manifestPath, '--models-dir', path.dirname(model.modelPath)],
-    ...['--fps', String(fps), '--threads', '1', '--until-end', '--log-level', 'error'],
+    ...['--input-shape', inputShape, '--fps', String(fps), '--threads', '1', '--until-end', '--log-level', 'error'],
     ...['--results', path.join(work, 'results.avro'), '--summary', summaryFile, '--state-dir', work],
   ]);
   // Written by the command that has just ended well.

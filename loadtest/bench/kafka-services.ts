@@ -56,7 +56,7 @@ function freshPrefix(): string {
 
 /** The real services on fresh topics, from their start until each frame of each camera has its record and both were told to stop. */
 export async function runServices(
-  { root, work, ffmpeg, model, fps }: BenchSettings,
+  { root, work, ffmpeg, model, inputShape, fps }: BenchSettings,
   { brokers, registryUrl }: KafkaAddresses,
   clip: string,
   cameras = 1,
@@ -74,6 +74,7 @@ export async function runServices(
     SIGHTLINE_TOPICS_PARTITIONS: '1',
     SIGHTLINE_STATE_DIR: work,
     SIGHTLINE_FFMPEG: ffmpeg,
+    SIGHTLINE_INPUT_SHAPE: inputShape,
     // Under npm a signal is expected twice; here it comes once.
     npm_lifecycle_event: undefined,
   };

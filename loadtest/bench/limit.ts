@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inferenceSize } from '#shared/core/inference-geometry';
+import type { InputShape } from '#shared/core/input-shape';
 import type { LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createInputWriter } from '../../services/inference/core/input-writer.ts';
 import { measureCommand } from './measure-cpu.ts';
@@ -16,6 +17,8 @@ export interface BenchSettings {
   readonly work: string;
   readonly ffmpeg: string;
   readonly model: LoadedModel;
+  /** Of the pipeline; the limit and the loop by hand run the model as its file declares it. */
+  readonly inputShape: InputShape;
   readonly fps: number;
   readonly repeats: number;
   /** Undefined: the loop by hand is left out. */

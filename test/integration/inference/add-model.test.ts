@@ -251,7 +251,35 @@ test('a version that is there is never changed', async () => {
   expect((await library.find('mine@2')).manifest.family).toBe('yolov8');
 });
 
+describe('the shape that pictures are run in', () => {
+  async function shapeOf(form: (typeof forms)[number] | undefined, labels = ['person', 'car']) {
+    const file = join(directory, 'net.onnx');
+    await writeFile(file, encodeConstantModel(form?.outputs ?? [], { shape: [1, 3, sizePx, sizePx] }));
+    const { manifest, findings } = await addModel({ file, directory: join(directory, 'models'), labels });
+    const kept = (await createModelLibrary({ directories: [join(directory, 'models')] }).find('net')).manifest;
+    expect(kept.input.resize).toEqual(manifest.input.resize);
+    return { resize: kept.input.resize, said: findings.find(({ what }) => what === 'shape')?.value };
+  }
+
+  test('is its own for a network that gives as many cells whatever it is shown', async () => {
+    const { resize, said } = await shapeOf(forms.find(({ family }) => family === 'yolov8'));
+    expect([resize, said]).toEqual([expect.objectContaining({ shape: 'fixed' }), 'fixed']);
+  });
+
+  test('is none where pictures are pulled to the size of the input', async () => {
+    const { resize, said } = await shapeOf(forms.find(({ family }) => family === 'ssd'));
+    expect([resize, said]).toEqual([{ mode: 'stretch' }, undefined]);
+  });
+});
+
 const folder = testDataPath('models/yolox_nano.onnx');
+
+test.skipIf(folder === undefined)('a network of convolutions is run without the filling of a picture', async () => {
+  const added = await addModel({ file: folder ?? '', directory: join(directory, 'models') });
+  const { manifest } = await createModelLibrary({ directories: [join(directory, 'models')] }).find('yolox-nano');
+  expect(manifest.input.resize).toMatchObject({ mode: 'letterbox', shape: 'trim' });
+  expect(added.findings).toContainEqual(expect.objectContaining({ what: 'shape', value: 'trim' }));
+});
 
 test.skipIf(folder === undefined)(
   'takes every model of the test data without a hint',

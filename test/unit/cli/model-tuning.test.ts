@@ -81,3 +81,20 @@ test('runs and services take what was found where their settings do not say it',
   ]);
   expect(workersWith({ provider: 'cuda' })).not.toBe(99);
 });
+
+test('an accelerator runs a model that trims in its own shape, unless it is told to', async () => {
+  const stateDir = await stateFolder();
+  const path = await writeTinyModel(stateDir);
+  await writeFile(path, (await readFile(path, 'utf8')).replace('pad_value: 114 }', 'pad_value: 114, shape: trim }'));
+  const shapeOn = async (provider: 'cpu' | 'cuda', inputShape?: 'trim') => {
+    const library = createModelLibrary({ directories: [stateDir], inputShape });
+    const { manifest } = createEngineMaker({
+      ...{ settings: { thresholds: {}, provider, input_shape: inputShape }, stateDir },
+      ...{ pool: createFrameBufferPool({ maxBytes: 1 }), clock: machineClock, logger: createLogKeeper() },
+    })(await library.load(path));
+    return manifest.input.resize;
+  };
+  expect(await shapeOn('cpu')).toMatchObject({ shape: 'trim' });
+  expect(await shapeOn('cuda')).toMatchObject({ shape: 'fixed' });
+  expect(await shapeOn('cuda', 'trim')).toMatchObject({ shape: 'trim' });
+});
