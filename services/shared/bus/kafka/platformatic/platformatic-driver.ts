@@ -129,38 +129,26 @@ async function runTransaction(
   offsets: TransactionOffsets,
 ): Promise<readonly bigint[]> {
   const transaction: RawTransaction = await producer.beginTransaction({});
-  // Side by side, for neither needs the other. One send: the client folds concurrent ones into one request and would forget the partitions
-  // of the second.
-  const [sent, positioned] = await Promise.allSettled([
-    records.length === 0 ? { offsets: [] } : transaction.send({ messages: records.map(messageOf) }),
-    addPositions(producer, transaction, transactionalId, offsets),
-  ]);
-  if (sent.status === 'rejected') return giveUp(transaction, sent.reason);
-  if (positioned.status === 'rejected') return giveUp(transaction, positioned.reason);
+  let result: ProduceResult;
+  try {
+    // One send: the client folds concurrent ones into one request and would forget the partitions of the second.
+    result = records.length === 0 ? {} : await transaction.send({ messages: records.map(messageOf) });
+    // Only the group's name is read of the consumer.
+    await transaction.addConsumer({ groupId: offsets.identity.group } as unknown as Parameters<
+      RawTransaction['addConsumer']
+    >[0]);
+    await commitTransactionOffsets(producer, transactionalId, offsets);
+  } catch (error) {
+    // Left open it would hold up the readers of its partitions until the broker gives it up; this process may not be there to end it.
+    await Promise.race([
+      transaction.abort().catch(() => undefined),
+      new Promise((resolve) => setTimeout(resolve, abortWaitMs)),
+    ]);
+    throw error;
+  }
   // No abort from here on: the outcome of a failed commit is unknown, and the next one to open the id finds out.
   await transaction.commit();
-  return offsetsOf(records, sent.value);
-}
-
-/** Left open it would hold up the readers of its partitions until the broker gives it up; this process may not be there to end it. */
-async function giveUp(transaction: RawTransaction, reason: unknown): Promise<never> {
-  await Promise.race([
-    transaction.abort().catch(() => undefined),
-    new Promise((resolve) => setTimeout(resolve, abortWaitMs)),
-  ]);
-  throw reason;
-}
-
-async function addPositions(
-  producer: RawProducer,
-  transaction: RawTransaction,
-  transactionalId: string,
-  offsets: TransactionOffsets,
-): Promise<void> {
-  // Only the group's name is read of the consumer.
-  const consumer = { groupId: offsets.identity.group } as unknown as Parameters<RawTransaction['addConsumer']>[0];
-  await transaction.addConsumer(consumer);
-  await commitTransactionOffsets(producer, transactionalId, offsets);
+  return offsetsOf(records, result);
 }
 
 function messageOf({
