@@ -20,12 +20,18 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '1800' },
     fps: { type: 'string', default: '5' },
     json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
+const usage =
+  'usage: soak.ts --clip FILE --model MANIFEST [--models-dir DIR] [--cameras N] [--seconds S] [--fps N] [--json]\n';
+if (options.help) {
+  process.stdout.write(`${usage}Runs the clip in a loop and tells whether memory or the number of open files grow.\n`);
+  process.exit(0);
+}
 if (options.clip === undefined || options.model === undefined) {
-  throw new Error(
-    'usage: soak.ts --clip FILE --model MANIFEST [--models-dir DIR] [--cameras N] [--seconds S] [--fps N] [--json]',
-  );
+  process.stderr.write(usage);
+  process.exit(2);
 }
 const { clip, model } = options;
 const cameras = Number(options.cameras);

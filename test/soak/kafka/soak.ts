@@ -9,12 +9,22 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '100' },
     client: { type: 'string', default: 'platformatic' },
     nodes: { type: 'string', default: '1' },
+    help: { type: 'boolean', default: false },
   },
 });
+const usage = `usage: npm run soak:kafka -- --kills N --client ${kafkaClients.join('|')} --nodes N\n`;
+if (values.help) {
+  process.stdout.write(
+    `${usage}Ends workers by SIGKILL, one after the other, and counts lost, repeated and reordered results.\n`,
+  );
+  process.exit(0);
+}
 const client = kafkaClients.find((name) => name === values.client);
 const [kills, nodes] = [Number(values.kills), Number(values.nodes)];
-if (client === undefined || !(kills > 0) || !(nodes > 0))
-  throw new Error(`usage: --kills N --client ${kafkaClients.join('|')} --nodes N`);
+if (client === undefined || !(kills > 0) || !(nodes > 0)) {
+  process.stderr.write(usage);
+  process.exit(2);
+}
 
 const server = await startKafka({ nodes, config: quickSessionBroker });
 const recoveriesMs: number[] = [];
