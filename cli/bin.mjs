@@ -28,7 +28,7 @@ async function runHere() {
     process.channel.unref();
   }
   // V8 begins to mark its whole heap as soon as less is free to its limit than its space for new objects is large; where that has grown and the
-  // limit is near, as here, it does so all the time (0.4 ms of CPU a frame). So it waits until most of what is free has been used.
+  // limit is near, as here, it does so all the time (docs/performance.md). So it waits until most of what is free has been used.
   v8.setFlagsFromString('--incremental-marking-soft-trigger=80');
   v8.setFlagsFromString('--incremental-marking-hard-trigger=95');
   // Keeps compiled code between runs, TypeScript already stripped; it saves a third of the start.

@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { AppError, toAppError } from '#shared/core/errors';
+import type { PlanarImage } from '#shared/core/frame';
+import { inferenceSize } from '#shared/core/inference-geometry';
+import { inputSizeFor, shapeOf } from '#shared/core/input-shape';
 import { formatYaml } from '#shared/runtime/load-yaml';
 import { defaultMaxModelBytes, readWhole } from '../../services/inference/adapters/model-files/model-library.ts';
 import { storeModel } from '../../services/inference/adapters/model-files/model-store.ts';
@@ -9,7 +12,7 @@ import { probeModel, tryModel, type TrialLimits } from '../../services/inference
 import { detectionStride } from '../../services/inference/core/detections.ts';
 import { guessInput, guessModel, type Finding } from '../../services/inference/core/model-guess.ts';
 import type { TensorFacts } from '../../services/inference/core/model-facts.ts';
-import { inputSizeOfAspect, withInputShape } from '../../services/inference/core/model-shape.ts';
+import { withInputShape } from '../../services/inference/core/model-shape.ts';
 import { resizeOnnxInput } from '../../services/inference/core/onnx-input-size.ts';
 import { taskOf, type ModelFamily, type ModelManifest } from '../../services/inference/core/model.ts';
 import { inspectOnnx } from '../../services/inference/core/onnx-inspector.ts';
@@ -88,52 +91,63 @@ export async function addModel(options: AddModelOptions): Promise<AddedModel> {
     source: options.source ?? `added from ${fileName}`,
   };
   const untrimmed = parseManifest(formatYaml(written), `what was found out about ${fileName}`, () => []);
-  await tryModel({ manifest: untrimmed, bytes }, null, options.limits);
-  const trimmed = await trimmedManifest(untrimmed, bytes, probed.outputs, options.limits);
-  const manifest = trimmed ?? untrimmed;
   const image =
     options.image === undefined
       ? null
-      : await picturePixels(options.image, await pictureSize(options.image), manifest.input);
-  const boxes = image === null ? null : (await tryModel({ manifest, bytes }, image, options.limits)).boxes;
+      : await picturePixels(options.image, await pictureSize(options.image), untrimmed.input);
+  const { manifest, boxes } = await tryShapes(untrimmed, bytes, probed.outputs, { image, limits: options.limits });
 
   const stored = await storeModel(options.directory, { manifest: writtenManifest(manifest), name, version }, bytes);
-  if (!stored.isNew) await checkIsSame(stored.manifestPath, manifest);
+  const kept = stored.isNew ? manifest : await keptManifest(stored.manifestPath, manifest);
   return {
-    manifest,
+    manifest: kept,
     manifestPath: stored.manifestPath,
     isNew: stored.isNew,
-    findings: [...guess.findings, ...shapeFinding(untrimmed, trimmed)],
-    objects: boxes === null || manifest.family === 'embedding' ? null : objectsOf(boxes, manifest.labels),
+    findings: [...guess.findings, ...shapeFinding(kept)],
+    objects: image === null || kept.family === 'embedding' ? null : objectsOf(boxes, kept.labels),
   };
 }
 
-/**
- * With the filling of its pictures cut off, where it runs so: a network that is convolutions from end to end sees the same for less work. It gives
- * as many cells as the picture has; one that gives as many as ever has its own size written into it.
- */
-async function trimmedManifest(
+interface Trial {
+  readonly image: PlanarImage | null;
+  readonly limits: TrialLimits | undefined;
+}
+
+/** Runs it without the filling of its pictures, which is less work, and where it cannot be run so in its own shape. */
+async function tryShapes(
   manifest: ModelManifest,
   bytes: Uint8Array<ArrayBuffer>,
   outputs: readonly TensorFacts[],
-  limits: TrialLimits | undefined,
-): Promise<ModelManifest | undefined> {
-  if (!hasShape(manifest)) return undefined;
-  const trimmed = withInputShape(manifest, 'trim');
-  const { widthPx, heightPx } = manifest.input;
-  // Long enough for the smallest input to be trimmed.
-  const size = inputSizeOfAspect(trimmed, 2, 1);
-  const share = (size.widthPx * size.heightPx) / (widthPx * heightPx);
-  try {
-    const probed = await probeModel(resizeOnnxInput(bytes, { ...manifest.input, ...size }), size, limits);
-    const isOfCells = outputs.every((output, index) => valuesOf(probed.outputs[index]) === share * valuesOf(output));
-    if (share === 1 || !isOfCells) return undefined;
-    await tryModel({ manifest: trimmed, bytes }, null, limits);
-    return trimmed;
-  } catch {
-    // However it fails, it is of no use in that shape, and is in its own.
-    return undefined;
+  { image, limits }: Trial,
+): Promise<{ readonly manifest: ModelManifest; readonly boxes: Float32Array }> {
+  if (hasShape(manifest)) {
+    try {
+      const trimmed = withInputShape(manifest, 'trim');
+      if (await followsItsInput(trimmed, bytes, outputs, limits))
+        return { manifest: trimmed, ...(await tryModel({ manifest: trimmed, bytes }, image, limits)) };
+    } catch {
+      // However it failed, it is of no use in that shape. What is wrong with it in any shape is told by the trial in its own.
+    }
   }
+  return { manifest, ...(await tryModel({ manifest, bytes }, image, limits)) };
+}
+
+/**
+ * A network that is convolutions from end to end gives as many cells as the picture has, and sees the same in it; one that gives as many as ever
+ * has its own size written into it. `outputs`: as they are in its own size.
+ */
+async function followsItsInput(
+  { input }: ModelManifest,
+  bytes: Uint8Array<ArrayBuffer>,
+  outputs: readonly TensorFacts[],
+  limits: TrialLimits | undefined,
+): Promise<boolean> {
+  // Long enough for the smallest input to be trimmed.
+  const size = inputSizeFor(inferenceSize(2, 1, input), input);
+  const share = (size.widthPx * size.heightPx) / (input.widthPx * input.heightPx);
+  if (share === 1) return false;
+  const probed = await probeModel(resizeOnnxInput(bytes, { ...input, ...size }), size, limits);
+  return outputs.every((output, index) => valuesOf(probed.outputs[index]) === share * valuesOf(output));
 }
 
 function valuesOf(output: TensorFacts | undefined): number {
@@ -144,24 +158,21 @@ function hasShape({ task, input }: ModelManifest): boolean {
   return input.resize.mode === 'letterbox' && (task === 'detection' || task === 'pose');
 }
 
-function shapeFinding(manifest: ModelManifest, trimmed: ModelManifest | undefined): readonly Finding[] {
+function shapeFinding(manifest: ModelManifest): readonly Finding[] {
   if (!hasShape(manifest)) return [];
   const { widthPx, heightPx } = manifest.input;
-  return trimmed === undefined
-    ? [{ what: 'shape', value: 'fixed', certainty: 'certain', because: `it runs at ${widthPx}x${heightPx} only` }]
-    : [
-        {
-          what: 'shape',
-          value: 'trim',
-          certainty: 'certain',
-          because: 'it runs without the filling of a picture, for less work',
-        },
-      ];
+  const value = shapeOf(manifest.input);
+  const because =
+    value === 'fixed'
+      ? `pictures are filled up to ${widthPx}x${heightPx}`
+      : 'it runs without the filling of a picture, for less work';
+  return [{ what: 'shape', value, certainty: 'certain', because }];
 }
 
-async function checkIsSame(manifestPath: string, { name, version, sha256 }: ModelManifest): Promise<void> {
+/** What was kept of this very file before; a version is never changed. */
+async function keptManifest(manifestPath: string, { name, version, sha256 }: ModelManifest): Promise<ModelManifest> {
   const there = parseManifest(await readFile(manifestPath, 'utf8'), `manifest ${manifestPath}`, () => []);
-  if (there.sha256 === sha256) return;
+  if (there.sha256 === sha256) return there;
   throw new AppError(
     'SIGHTLINE_MODEL_DIGEST_MISMATCH',
     `model ${name} ${version} is there already, with another file: a version is never changed`,

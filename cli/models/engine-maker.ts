@@ -4,9 +4,9 @@ import { shapeOf, type InputShape } from '#shared/core/input-shape';
 import type { Logger } from '#shared/core/logger';
 import type { LoadedModel } from '../../services/inference/adapters/model-files/model-library.ts';
 import { createWorkerThreadEngine } from '../../services/inference/adapters/onnxruntime/worker-thread-engine.ts';
-import { readModelTuning, type ModelTuning } from './model-tuning.ts';
 import { withInputShape } from '../../services/inference/core/model-shape.ts';
 import type { ExecutionProvider, InferenceEngine, VerifiedEmbedding } from '../../services/inference/core/ports.ts';
+import { readModelTuning, type ModelTuning } from './model-tuning.ts';
 
 export interface EngineMakerOptions {
   /** As the settings of a run and of `service inference` name them. */

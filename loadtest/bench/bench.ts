@@ -12,8 +12,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { AppError } from '#shared/core/errors';
-import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { inputShapes, shapeOf } from '#shared/core/input-shape';
+import { createModelLibrary } from '../../services/inference/adapters/model-files/model-library.ts';
 import { withInputShape } from '../../services/inference/core/model-shape.ts';
 import { benchEmbedded, embeddedText } from './embedded-bench.ts';
 import type { BenchSettings } from './limit.ts';
@@ -57,6 +57,12 @@ started for this alone (Java, and Maven the first time), or are those of KAFKA_B
   process.exit(0);
 }
 
+const wantedShape = inputShapes.find((shape) => shape === options['input-shape']);
+if (options['input-shape'] !== undefined && wantedShape === undefined) {
+  say(`--input-shape is ${inputShapes.join(', ')}; this is '${options['input-shape']}'`);
+  process.exit(2);
+}
+
 const fps = Number(options.fps);
 const repeats = Number(options.repeats);
 const work = mkdtempSync(path.join(tmpdir(), 'sightline-bench-'));
@@ -65,7 +71,7 @@ try {
     directories: [path.join(dataDir, 'models'), path.join(stateDir, 'models'), path.join(root, 'models')],
   });
   const loaded = await library.load(options.model);
-  const inputShape = inputShapes.find((shape) => shape === options['input-shape']) ?? shapeOf(loaded.manifest.input);
+  const inputShape = wantedShape ?? shapeOf(loaded.manifest.input);
   const model = { ...loaded, manifest: withInputShape(loaded.manifest, 'fixed') };
   const ffmpeg = process.env['SIGHTLINE_FFMPEG'] ?? 'ffmpeg';
   const settings: BenchSettings = { root, work, ffmpeg, model, inputShape, fps, repeats, python: findPython(), say };

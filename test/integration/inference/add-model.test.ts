@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -279,6 +279,13 @@ test.skipIf(folder === undefined)('a network of convolutions is run without the 
   const { manifest } = await createModelLibrary({ directories: [join(directory, 'models')] }).find('yolox-nano');
   expect(manifest.input.resize).toMatchObject({ mode: 'letterbox', shape: 'trim' });
   expect(added.findings).toContainEqual(expect.objectContaining({ what: 'shape', value: 'trim' }));
+
+  // One that was added before, as it was then.
+  const text = await readFile(added.manifestPath, 'utf8');
+  await writeFile(added.manifestPath, text.replace('shape: trim', 'shape: fixed'));
+  const again = await addModel({ file: folder ?? '', directory: join(directory, 'models') });
+  expect(again).toMatchObject({ isNew: false, manifest: { input: { resize: { shape: 'fixed' } } } });
+  expect(again.findings).toContainEqual(expect.objectContaining({ what: 'shape', value: 'fixed' }));
 });
 
 test.skipIf(folder === undefined)(

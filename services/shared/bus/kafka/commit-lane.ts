@@ -16,7 +16,7 @@ export interface CommitLaneOptions {
   /** Least time from the beginning of one commit to that of the next, unless much is waiting. */
   readonly spacingMs: number;
   /** The same while a partition is `behindRecords` behind and fewer than `togetherRecords` have been finished. */
-  readonly catchUp: CatchUp;
+  readonly catchUp: CatchUp | null;
   /** How long a lane that the group has turned away waits for word of a new assignment. */
   readonly assignmentTimeoutMs: number;
   /** How long a lane goes on taking over what another owner has taken from it, before it gives in. */
@@ -88,18 +88,19 @@ export class CommitLane {
   /** A record has been finished. */
   touch(): void {
     this.#finished += 1;
-    if (this.#finished === this.#options.catchUp.togetherRecords && this.#isCatchingUp) this.#unsetTimer();
+    if (this.#isCatchingUp && !this.#mayCatchUp()) this.#unsetTimer();
     this.#setTimer();
   }
 
   #setTimer(): void {
     if (this.#closed || this.#running !== undefined || this.#timer !== undefined || this.#waitsForAssignment) return;
-    const { lingerMs, spacingMs, catchUp } = this.#options;
-    this.#isCatchingUp = this.#finished < catchUp.togetherRecords && this.#isBehind();
-    const dueMs = this.#begunMs + (this.#isCatchingUp ? catchUp.spacingMs : spacingMs);
+    const { lingerMs, catchUp } = this.#options;
+    this.#isCatchingUp = this.#mayCatchUp() && this.#isBehind();
+    const spacingMs = (this.#isCatchingUp ? catchUp?.spacingMs : undefined) ?? this.#options.spacingMs;
+    const dueMs = this.#begunMs + spacingMs;
     const delayMs = Math.max(lingerMs, dueMs - performance.now());
     this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+      this.#unsetTimer();
       void this.#start(); // never rejects: failures end in fatal()
     }, delayMs);
   }
@@ -107,10 +108,15 @@ export class CommitLane {
   #unsetTimer(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#isCatchingUp = false;
+  }
+
+  #mayCatchUp(): boolean {
+    return this.#finished < (this.#options.catchUp?.togetherRecords ?? 0);
   }
 
   #isBehind(): boolean {
-    for (const { lag } of this.#ledgers) if (lag >= this.#options.catchUp.behindRecords) return true;
+    for (const { lag } of this.#ledgers) if (lag >= (this.#options.catchUp?.behindRecords ?? Infinity)) return true;
     return false;
   }
 

@@ -119,11 +119,13 @@ export class CommitLanes {
         assignmentTimeoutMs: tuning.sessionTimeoutMs + tuning.rebalanceTimeoutMs,
         fencedTimeoutMs: tuning.sessionTimeoutMs,
         spacingMs: isTransactional ? tuning.transactionSpacingMs : 0,
-        catchUp: {
-          spacingMs: isTransactional ? tuning.catchUpSpacingMs : 0,
-          behindRecords: tuning.maxBufferedRecordsPerPartition / 2,
-          togetherRecords: tuning.maxBufferedRecordsPerPartition / 4,
-        },
+        catchUp: isTransactional
+          ? {
+              spacingMs: tuning.catchUpSpacingMs,
+              behindRecords: tuning.maxBufferedRecordsPerPartition / 2,
+              togetherRecords: tuning.maxBufferedRecordsPerPartition / 4,
+            }
+          : null,
         lingerMs: isTransactional ? tuning.transactionLingerMs : tuning.commitIntervalMs,
         maxRecords: tuning.maxTransactionRecords,
         maxBytes: tuning.maxTransactionBytes,
