@@ -258,6 +258,12 @@ export const errorCatalogue = {
     summary: 'More waits to be written to Kafka than memory is set aside for.',
     action: 'Bring Kafka back or give it more room; frames are dropped and counted until then.',
   },
+  SIGHTLINE_KAFKA_POSITIONS_UNSTABLE: {
+    exitCode: 4,
+    summary: 'A transaction that moves the positions of the group has not ended, so nobody can tell where to go on.',
+    action:
+      'Wait for its time-out (10 s). Where it stays, the broker has lost the end of the transaction, as Kafka 4.3 and 4.4 may (docs/kafka.md, "Which Kafka"): abort it with kafka-transactions.sh.',
+  },
   SIGHTLINE_KAFKA_REBALANCED: {
     exitCode: 4,
     summary: 'A position could not be stored because the consumer group was sharing out its partitions anew.',

@@ -29,7 +29,10 @@ describe('a partition that a member is given', () => {
     });
     group.position = 4n;
     group.assign([0], 'member-1', 1);
+    await vi.advanceTimersByTimeAsync(5);
+    expect(subscription.trouble).toBe('no answer');
     await vi.advanceTimersByTimeAsync(1_000);
+    expect(subscription.trouble).toBeUndefined();
     const before = { partitions: [0], opened: 1, started: [] };
     expect(seen).toEqual([before, before]);
     expect(group.started).toEqual([4n]);

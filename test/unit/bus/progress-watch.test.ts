@@ -24,6 +24,7 @@ function watched(): {
     admin: { offsets } as unknown as KafkaAdmin,
     ...{ topic: 'frames', group: 'workers', stallTimeoutMs },
     ledgers: () => [ledger],
+    trouble: () => 'positions are not stable',
     stalled: (error) => stalled.push(error),
   });
   ledger.start(0n);
@@ -42,6 +43,7 @@ describe('the watch over progress', () => {
     const { stalled, watch } = watched();
     await vi.advanceTimersByTimeAsync(1.5 * stallTimeoutMs);
     expect(stalled[0]).toMatchObject({ code: 'SIGHTLINE_KAFKA_STALLED', retryable: true });
+    expect(stalled[0]?.message).toContain('positions are not stable');
     watch.stop();
   });
 

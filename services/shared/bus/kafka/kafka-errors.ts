@@ -38,7 +38,11 @@ const authentication = new Set(['SASL_AUTHENTICATION_FAILED', 'UNSUPPORTED_SASL_
 
 /** Our error for a failure of the client, with what was being done in front of its own words. */
 export function kafkaError(action: string, cause: unknown, failure: KafkaFailure): AppError {
-  const words = cause instanceof Error ? cause.message : String(cause);
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const { protocolError } = failure;
+  // Clients keep what the broker said in the causes of their errors, and say themselves only how often they tried.
+  const words =
+    protocolError === undefined || message.includes(protocolError) ? message : `${message} (${protocolError})`;
   const [code, retryable] = classify(failure);
   return new AppError(code, `${action}: ${words}`, { cause, retryable });
 }
@@ -54,6 +58,7 @@ function classify(failure: KafkaFailure): [ErrorCode, boolean] {
     if (notAuthorised.has(protocolError)) return ['SIGHTLINE_KAFKA_NOT_AUTHORISED', false];
     if (tooLarge.has(protocolError)) return ['SIGHTLINE_KAFKA_RECORD_TOO_LARGE', false];
     if (replicas.has(protocolError)) return ['SIGHTLINE_KAFKA_NOT_ENOUGH_REPLICAS', true];
+    if (protocolError === 'UNSTABLE_OFFSET_COMMIT') return ['SIGHTLINE_KAFKA_POSITIONS_UNSTABLE', true];
     if (protocolError === 'UNKNOWN_TOPIC_OR_PARTITION') return ['SIGHTLINE_KAFKA_TOPIC_MISSING', true];
   }
   if (failure.network === true || failure.timedOut === true || systemCode !== undefined) {

@@ -61,6 +61,8 @@ export class KafkaSubscription implements Subscription {
   #closing: Promise<void> | undefined;
   #watch: ProgressWatch | undefined;
   #trouble: string | undefined;
+  /** Why partitions could not be started at the last attempt. */
+  #startTrouble: string | undefined;
   readonly #stalls: StallClock;
 
   constructor(options: KafkaSubscriptionOptions) {
@@ -92,6 +94,7 @@ export class KafkaSubscription implements Subscription {
       group,
       stallTimeoutMs: tuning.stallTimeoutMs,
       ledgers: () => this.#ledgers.values(),
+      trouble: () => this.#startTrouble,
       stalled: (error) => this.#fail(error),
     });
   }
@@ -152,9 +155,9 @@ export class KafkaSubscription implements Subscription {
     this.#lanes.forgetMember();
   }
 
-  /** Why this member has no partitions at the moment; undefined while it takes part in the group. */
+  /** Why this member has no partitions, or cannot begin with those that it was given; undefined while all is well. */
   get trouble(): string | undefined {
-    return this.#trouble;
+    return this.#trouble ?? this.#startTrouble;
   }
 
   get isStopped(): boolean {
@@ -297,24 +300,29 @@ export class KafkaSubscription implements Subscription {
   ): Promise<void> {
     const { group, logger, tuning } = this.#options;
     let waitMs = 10;
-    for (;;) {
-      const wanted = ledgers.filter((ledger) => !ledger.dropped);
-      if (wanted.length === 0 || this.#stopped) return;
-      try {
-        await this.#lanes.takeOver(lane);
-        await this.#startAtCommitted(wanted, membership);
-        return;
-      } catch (thrown) {
-        const error = toAppError(thrown);
-        if (error.code === 'SIGHTLINE_KAFKA_REBALANCED') return; // the next assignment starts what is still ours
-        if (!error.retryable) {
-          this.#fail(error);
+    try {
+      for (;;) {
+        const wanted = ledgers.filter((ledger) => !ledger.dropped);
+        if (wanted.length === 0 || this.#stopped) return;
+        try {
+          await this.#lanes.takeOver(lane);
+          await this.#startAtCommitted(wanted, membership);
           return;
+        } catch (thrown) {
+          const error = toAppError(thrown);
+          if (error.code === 'SIGHTLINE_KAFKA_REBALANCED') return; // the next assignment starts what is still ours
+          if (!error.retryable) {
+            this.#fail(error);
+            return;
+          }
+          this.#startTrouble = error.message;
+          logger.warn({ err: error, waitMs, group }, 'partitions could not be started, trying again');
+          await new Promise<void>((resolve) => setTimeout(resolve, waitMs));
+          waitMs = Math.min(waitMs * 2, tuning.sessionTimeoutMs / 6);
         }
-        logger.warn({ err: error, waitMs, group }, 'partitions could not be started, trying again');
-        await new Promise<void>((resolve) => setTimeout(resolve, waitMs));
-        waitMs = Math.min(waitMs * 2, tuning.sessionTimeoutMs / 6);
       }
+    } finally {
+      this.#startTrouble = undefined;
     }
   }
 

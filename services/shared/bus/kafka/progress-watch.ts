@@ -8,6 +8,8 @@ export interface ProgressWatchOptions {
   readonly group: string;
   readonly stallTimeoutMs: number;
   ledgers(): Iterable<PartitionLedger>;
+  /** What is in the way, as far as it is known. */
+  trouble(): string | undefined;
   stalled(error: AppError): void;
 }
 
@@ -66,7 +68,9 @@ export class ProgressWatch {
     this.#stillSinceMs ??= nowMs;
     if (nowMs - this.#stillSinceMs < stallTimeoutMs) return;
     const partitions = waiting.map((ledger) => String(ledger.partition)).join(', ');
-    const words = `${group} has not moved on ${topic} [${partitions}] for ${String(stallTimeoutMs)} ms though records wait`;
+    const trouble = this.#options.trouble();
+    const why = trouble === undefined ? '' : `: ${trouble}`;
+    const words = `${group} has not moved on ${topic} [${partitions}] for ${String(stallTimeoutMs)} ms though records wait${why}`;
     this.#options.stalled(new AppError('SIGHTLINE_KAFKA_STALLED', words, { retryable: true }));
   }
 }

@@ -1,4 +1,5 @@
 import { Admin, Connection, listTransactionsV1, UserError, type BaseOptions } from '@platformatic/kafka';
+import { closeAll } from '#shared/core/close-all';
 import { AppError } from '#shared/core/errors';
 import type { KafkaAdmin, TopicDescription } from '../kafka-driver.ts';
 import { fromPlatformatic, guard } from './platformatic-errors.ts';
@@ -22,11 +23,16 @@ export interface PlatformaticAdmin extends KafkaAdmin {
 }
 
 const topicResource = 2;
+/** About a second, for the client tries each of these a number of times. */
+const positionRetries = 5;
 
 export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin {
   const admin = new Admin(options);
   // Connection troubles come back as rejections of the calls.
   admin.on('error', () => undefined);
+  // Gives up soon where positions are not stable: whoever takes over looks for the open transaction again, and says what it waits for.
+  const positions = new Admin({ ...options, retries: positionRetries });
+  positions.on('error', () => undefined);
   const describe = async (topic: string): Promise<{ partitions: number; replicas: number } | undefined> => {
     try {
       const metadata = await admin.metadata({ topics: [topic], forceUpdate: true, retries: 0 });
@@ -53,17 +59,24 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
     requireStable: boolean,
   ): Promise<ReadonlyMap<number, bigint | undefined>> =>
     guard(`read positions of ${group}`, async () => {
-      const groups = await admin.listConsumerGroupOffsets({
+      const groups = await (requireStable ? positions : admin).listConsumerGroupOffsets({
         groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes: [...partitions] }] }],
         requireStable,
       });
-      const found = groups[0]?.topics.find((entry) => entry.name === topic)?.partitions ?? [];
-      return new Map(
-        found.map(({ partitionIndex, committedOffset }) => [
+      const answer = groups[0]?.topics.find((entry) => entry.name === topic)?.partitions ?? [];
+      const found = new Map(
+        answer.map(({ partitionIndex, committedOffset }) => [
           partitionIndex,
           committedOffset < 0n ? undefined : committedOffset,
         ]),
       );
+      // Not the same as an answer that there is no position: who took it for that would begin anew.
+      const missing = partitions.filter((partition) => !found.has(partition));
+      if (missing.length > 0) {
+        const words = `no answer for the positions of ${group} on ${topic} [${missing.join(', ')}]`;
+        throw new AppError('SIGHTLINE_KAFKA_FAILED', words, { retryable: true });
+      }
+      return found;
     });
   return {
     partitionCount,
@@ -139,6 +152,7 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
         for (const { host, port } of brokers.values()) {
           // The client has no call for this; its request is public, and needs a connection of its own.
           const connection = new Connection(options.clientId, options);
+          connection.on('error', () => undefined); // comes back as a rejection too
           try {
             await connection.connect(host, port);
             const { transactionStates } = await listTransactionsV1.api.async(connection, ['Ongoing'], [], -1n, null);
@@ -155,7 +169,7 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
         }
         return found;
       }),
-    close: () => guard('close the admin client', async () => admin.close()),
+    close: () => guard('close the admin client', () => closeAll([() => admin.close(), () => positions.close()])),
   };
 }
 
