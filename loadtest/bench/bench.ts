@@ -27,7 +27,7 @@ const { values: options } = parseArgs({
   options: {
     kafka: { type: 'boolean', default: false },
     clip: { type: 'string', multiple: true },
-    model: { type: 'string', default: path.join(root, 'test/fixtures/models/yolox_nano.yaml') },
+    model: { type: 'string' },
     fps: { type: 'string', default: '5' },
     repeats: { type: 'string', default: '5' },
     cameras: { type: 'string', default: '' },
@@ -47,7 +47,8 @@ npm run bench -- --kafka [--clip FILE …] [--model NAME_OR_MANIFEST] [--fps N] 
 
 Prints, for each clip, CPU time of the pipeline over the limit (ffmpeg decode to null + bare session.run of the same number of frames) and of
 the same loop by hand in Python over the same limit. --cameras N adds: CPU per analysed frame with N cameras against one. The limit and the loop by hand
-run the model as its file declares it; --input-shape fixed, trim or fit says what the pipeline does, by default what the manifest says.
+run the model as its file declares it; --input-shape fixed, trim or fit says what the pipeline does. By default that is what the manifest says, and trim
+for YOLOX-nano, the model where none is named: so \`models add\` and \`models pull\` set it up.
 
 --kafka measures \`service ingest\` with its ffmpeg and \`service inference --threads 1\` in place of \`run\`, until each frame has its record, and by
 hand two Python programs (OpenCV, onnxruntime, confluent-kafka) with full-size JPEG between them. Broker and registry are not counted. They are
@@ -70,8 +71,8 @@ try {
   const library = createModelLibrary({
     directories: [path.join(dataDir, 'models'), path.join(stateDir, 'models'), path.join(root, 'models')],
   });
-  const loaded = await library.load(options.model);
-  const inputShape = wantedShape ?? shapeOf(loaded.manifest.input);
+  const loaded = await library.load(options.model ?? path.join(root, 'test/fixtures/models/yolox_nano.yaml'));
+  const inputShape = wantedShape ?? (options.model === undefined ? 'trim' : shapeOf(loaded.manifest.input));
   const model = { ...loaded, manifest: withInputShape(loaded.manifest, 'fixed') };
   const ffmpeg = process.env['SIGHTLINE_FFMPEG'] ?? 'ffmpeg';
   const settings: BenchSettings = { root, work, ffmpeg, model, inputShape, fps, repeats, python: findPython(), say };
@@ -89,7 +90,7 @@ async function embedded(settings: BenchSettings): Promise<void> {
   for (const clip of options.clip ?? defaultClips()) {
     reports.push(await benchEmbedded(settings, clip, Number(options.cameras)));
   }
-  print(reports, (report) => embeddedText(report, repeats));
+  print(settings, reports, (report) => embeddedText(report, repeats));
 }
 
 async function overKafka(settings: BenchSettings): Promise<void> {
@@ -107,7 +108,7 @@ async function overKafka(settings: BenchSettings): Promise<void> {
   } finally {
     await servers.stop();
   }
-  print(reports, (report) => kafkaText(report, repeats), { stages: worstOf(reports)?.stages ?? null });
+  print(settings, reports, (report) => kafkaText(report, repeats), { stages: worstOf(reports)?.stages ?? null });
 }
 
 function findPython(): string | undefined {
@@ -134,11 +135,15 @@ function worstOf<Report extends Ratios>(reports: readonly Report[]): Report | un
 }
 
 function print<Report extends Ratios>(
+  { inputShape }: BenchSettings,
   reports: readonly Report[],
   textOf: (report: Report) => string,
   more: Readonly<Record<string, unknown>> = {},
 ): void {
   if (!options.json) {
+    process.stdout.write(
+      `input shape of the pipeline: ${inputShape}; the limit and the loop by hand run the whole input\n`,
+    );
     for (const report of reports) process.stdout.write(textOf(report));
     return;
   }
@@ -146,6 +151,7 @@ function print<Report extends Ratios>(
   const whole = {
     ratio_to_limit: worst?.ratio_to_limit.median ?? null,
     by_hand_ratio: worst?.by_hand_ratio?.median ?? null,
+    input_shape: inputShape,
     machine: { processor: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version },
     fps,
     repeats,
