@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '#shared/runtime/system-clock';
 import { createCameraSpec } from '../../../services/ingest/core/camera-spec.ts';
 import { ingestHarness } from '../../support/ingest-doubles.ts';
@@ -97,10 +96,12 @@ describe.skipIf(process.platform !== 'linux')('what a stopped camera leaves behi
       join(await temporaryFolder(), 'clip.mp4'),
     );
     const openFiles = (): number => readdirSync('/proc/self/fd').length;
-    const folders = (): string[] =>
-      readdirSync(process.env['XDG_RUNTIME_DIR'] ?? tmpdir()).filter((name) => /^sightline-(?!test)/.test(name));
+    // Of its own: other tests run cameras at the same time.
+    const runtimeFolder = await temporaryFolder();
+    vi.stubEnv('XDG_RUNTIME_DIR', runtimeFolder);
+    onTestFinished(() => void vi.unstubAllEnvs());
     const openSource = await openSources();
-    const foldersBefore = folders();
+    const madeMs = statSync(runtimeFolder).mtimeMs;
     let filesBefore = 0;
     for (let round = 0; round < 4; round++) {
       const run = ingestHarness({
@@ -120,7 +121,9 @@ describe.skipIf(process.platform !== 'linux')('what a stopped camera leaves behi
       if (round === 0) filesBefore = openFiles();
     }
     expect(openFiles()).toBeLessThanOrEqual(filesBefore);
-    expect(folders()).toEqual(foldersBefore);
+    // Something was there, and has gone.
+    expect(statSync(runtimeFolder).mtimeMs).toBeGreaterThan(madeMs);
+    expect(readdirSync(runtimeFolder)).toEqual([]);
     expect(readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim()).toBe('');
   });
 });
