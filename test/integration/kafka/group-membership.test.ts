@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { Producer } from '@platformatic/kafka';
 import { describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import type { Assignment, GroupMembership, KafkaDriver } from '../../../services/shared/bus/kafka/kafka-driver.ts';
 import { createKafkajsDriver } from '../../../services/shared/bus/kafka/kafkajs/kafkajs-driver.ts';
 import { defaultKafkaTuning } from '../../../services/shared/bus/kafka/kafka-settings.ts';
 import { createPlatformaticDriver } from '../../../services/shared/bus/kafka/platformatic/platformatic-driver.ts';
+import { commitTransactionOffsets } from '../../../services/shared/bus/kafka/platformatic/transaction-offsets.ts';
 import {
   createTestTopics,
   kafkaClients,
@@ -71,5 +73,39 @@ describe.skipIf(brokers.length === 0).each(kafkaClients)('a member of a group by
         [1, 7n],
       ]),
     );
+  });
+});
+
+describe.skipIf(brokers.length === 0)('positions that a transaction is moving', () => {
+  // A broker that loses the end of a transaction leaves them so for ever: whoever waits has to say for what.
+  it('are refused with a code of their own until it has ended', async () => {
+    const name = `unstable-${randomUUID()}`;
+    const { membership } = await join(await openDriver('platformatic', name), name, name);
+    const producer = new Producer({
+      clientId: name,
+      bootstrapBrokers: [...brokers],
+      idempotent: true,
+      transactionalId: name,
+      timeout: 30_000,
+    });
+    onTestFinished(() => producer.close(true));
+    const transaction = await vi.waitFor(() => producer.beginTransaction({ producerId: -1n, producerEpoch: -1 }), {
+      timeout: 20_000,
+    });
+    // Only the group's name is read of the consumer.
+    await transaction.addConsumer({ groupId: name } as unknown as Parameters<typeof transaction.addConsumer>[0]);
+    const { identity } = membership;
+    await commitTransactionOffsets(producer, name, { topic: name, next: new Map([[0, 5n]]), identity });
+
+    await expect(membership.committed([0])).rejects.toMatchObject({
+      code: 'SIGHTLINE_KAFKA_POSITIONS_UNSTABLE',
+      retryable: true,
+      message: expect.stringContaining('UNSTABLE_OFFSET_COMMIT') as string,
+    });
+    expect(await membership.committed([1])).toEqual(new Map([[1, undefined]]));
+    await transaction.commit();
+    await vi.waitFor(async () => expect(await membership.committed([0])).toEqual(new Map([[0, 5n]])), {
+      timeout: 10_000,
+    });
   });
 });

@@ -22,6 +22,7 @@ import type {
   TransactionOffsets,
 } from '../kafka-driver.ts';
 import type { KafkaConnectionSettings, KafkaTuning } from '../kafka-settings.ts';
+import { positionsOf } from '../positions-of.ts';
 import type { RecordHeaders } from '../serde.ts';
 import { createKafkajsAdmin } from './kafkajs-admin.ts';
 import { fromKafkajs } from './kafkajs-errors.ts';
@@ -258,19 +259,6 @@ class KafkajsMembership implements GroupMembership {
     this.#closing ??= guard('leave the group', () => this.#consumer.disconnect());
     return this.#closing;
   }
-}
-
-/** The positions of these partitions. One that the client left out of its answer is not one without a position: its records would be done again. */
-export function positionsOf(
-  partitions: readonly number[],
-  found: ReadonlyMap<number, bigint | undefined>,
-): ReadonlyMap<number, bigint | undefined> {
-  const missing = partitions.filter((partition) => !found.has(partition));
-  if (missing.length > 0) {
-    const words = `no answer for the positions of partitions ${missing.join(', ')}`;
-    throw new AppError('SIGHTLINE_KAFKA_FAILED', words, { retryable: true });
-  }
-  return new Map(partitions.map((partition) => [partition, found.get(partition)]));
 }
 
 async function joinGroup(

@@ -2,6 +2,7 @@ import { Admin, Connection, listTransactionsV1, UserError, type BaseOptions } fr
 import { closeAll } from '#shared/core/close-all';
 import { AppError } from '#shared/core/errors';
 import type { KafkaAdmin, TopicDescription } from '../kafka-driver.ts';
+import { positionsOf } from '../positions-of.ts';
 import { fromPlatformatic, guard } from './platformatic-errors.ts';
 
 export interface PlatformaticAdmin extends KafkaAdmin {
@@ -64,19 +65,11 @@ export function createPlatformaticAdmin(options: BaseOptions): PlatformaticAdmin
         requireStable,
       });
       const answer = groups[0]?.topics.find((entry) => entry.name === topic)?.partitions ?? [];
-      const found = new Map(
-        answer.map(({ partitionIndex, committedOffset }) => [
-          partitionIndex,
-          committedOffset < 0n ? undefined : committedOffset,
-        ]),
+      const found = answer.map(
+        ({ partitionIndex, committedOffset }) =>
+          [partitionIndex, committedOffset < 0n ? undefined : committedOffset] as const,
       );
-      // Not the same as an answer that there is no position: who took it for that would begin anew.
-      const missing = partitions.filter((partition) => !found.has(partition));
-      if (missing.length > 0) {
-        const words = `no answer for the positions of ${group} on ${topic} [${missing.join(', ')}]`;
-        throw new AppError('SIGHTLINE_KAFKA_FAILED', words, { retryable: true });
-      }
-      return found;
+      return positionsOf(partitions, new Map(found));
     });
   return {
     partitionCount,

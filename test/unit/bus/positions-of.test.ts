@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { positionsOf } from '../../../services/shared/bus/kafka/kafkajs/kafkajs-driver.ts';
+import { positionsOf } from '../../../services/shared/bus/kafka/positions-of.ts';
 
-describe('positions as the client kafkajs finds them', () => {
+describe('positions as a client finds them', () => {
   it('are those of the partitions that were asked for, undefined where there is none yet', () => {
     const found = new Map([
       [0, 7n],
